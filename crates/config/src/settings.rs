@@ -1,0 +1,100 @@
+//! What a valid config file comes down to: typed, resolved, with every name checked. The rest of Spindel reads only this.
+
+use ipnet::IpNet;
+use spindel_connect::{Connection, Endpoint, Entry, Maps};
+/// Flow, Filter (with Condition and Test), RetryPolicy and Trust live in `spindel_model` (flow.rs, filter.rs): the engine, which does
+/// not know this crate, needs them. This crate parses and lints them.
+pub use spindel_model::{Condition, Filter, Flow, RetryPolicy, Test, Trust};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+pub struct Settings {
+    pub server: Server,
+    pub store: StoreSettings,
+    pub queue: QueueSettings,
+    pub outbound: Outbound,
+    pub connections: BTreeMap<String, ConnectionSettings>,
+    /// In the order of the file.
+    pub flows: Vec<Flow>,
+    pub maps: Maps,
+    pub tests: Vec<FlowTest>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// How vendors reach this Spindel; needed to register subscriptions.
+    pub public_url: Option<url::Url>,
+    /// How long a stop may take: what runs is finished, the rest is released.
+    pub drain: Duration,
+}
+
+/// `[store]`
+pub struct StoreSettings {
+    /// `sqlite://…`
+    pub path: PathBuf,
+    /// Events that ended are kept this long, rejected requests a day.
+    pub retention: Duration,
+    /// 32 bytes, base64: bodies and payloads are encrypted with it.
+    pub encryption_key: Option<spindel_connect::Secret>,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueueSettings {
+    Embedded,
+}
+
+/// `[outbound]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outbound {
+    /// Networks that may be called although they are private: `["10.0.0.0/8"]`.
+    pub allow: Vec<IpNet>,
+}
+
+/// `[connections.NAME]`
+pub struct ConnectionSettings {
+    pub name: String,
+    pub entry: Entry,
+    pub connection: Arc<dyn Connection>,
+    pub endpoint: Endpoint,
+    /// Largest webhook that is accepted, in bytes.
+    pub body_limit: usize,
+    /// Requests without a proof are believed. For tests behind a wall only.
+    pub insecure_accept_unsigned: bool,
+    /// Deliveries to this connection at the same time.
+    pub concurrency: usize,
+    /// For one call to the vendor.
+    pub timeout: Duration,
+}
+
+/// `[[tests]]`: given this event, expect these actions.
+#[derive(Clone, Debug)]
+pub struct FlowTest {
+    pub name: String,
+    pub connection: String,
+    pub given: Given,
+    pub expect: Vec<ExpectedAction>,
+    /// Line of the file, counted from 1.
+    pub line: usize,
+}
+
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// One of the connector's own fixtures, by name.
+    Fixture(String),
+    /// A webhook as the vendor sends it; no signature is needed.
+    Webhook { headers: BTreeMap<String, String>, body: String },
+    /// A change in the canonical model, as JSON.
+    Change(serde_json::Value),
+}
+
+/// One expected delivery. What is not mentioned may be anything.
+#[derive(Clone, Debug)]
+pub struct ExpectedAction {
+    pub flow: String,
+    /// Subset of the action's JSON.
+    pub action: Option<serde_json::Value>,
+    /// Text that the reason of a skipped or failed delivery contains.
+    pub skipped: Option<String>,
+}

@@ -1,0 +1,257 @@
+//! The handle through which a connector calls its vendor. It never retries: only the engine does.
+
+use crate::{BoxFuture, Budget, CallError, Effect, Journal, ParseError, Verdict, redacted, verdict};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::{Serialize, de::DeserializeOwned};
+use spindel_model::{Clock, ErrorClass, Exchange};
+use std::{sync::Arc, time::Duration};
+
+/// Carries requests to one connection's vendor: base URL, auth, limits, timeouts, caps. Real in `http`, scripted in tests.
+pub trait Transport: Send + Sync {
+    fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Reply, Failure>>;
+}
+
+/// One HTTP request, before base URL and credentials are added.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is being done, in the connector's own words.
+    pub operation: &'static str,
+    pub method: Method,
+    /// Below the base URL, with query; or an absolute address.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// What it takes from a vendor's cost bucket.
+    pub cost: f64,
+}
+
+/// A vendor's answer, whole and capped.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Never reached the vendor: name, route, refusal, TLS.
+    #[error("no connection: {0}")]
+    NoConnection(String),
+    /// Sent, and no whole answer came back.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// Not sent: the limit of this connection is reached for longer than it is worth waiting.
+    #[error("limit reached")]
+    Limited { wait: Duration },
+    /// No token could be had.
+    #[error("no access token: {0}")]
+    Auth(String),
+    /// The address may not be called, or the request cannot be built.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer is larger than the cap.
+    #[error("the answer is larger than {cap} bytes")]
+    TooLarge { cap: usize },
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ParseError> {
+        crate::parse(&self.body)
+    }
+}
+
+/// Handle to the vendor's API for one attempt.
+#[derive(Clone)]
+pub struct Api {
+    transport: Arc<dyn Transport>,
+    refine: fn(&Reply) -> Option<Verdict>,
+    journal: Journal,
+    clock: Clock,
+}
+
+impl Api {
+    /// `refine` is the connector's own ([`crate::Entry::refine`]).
+    pub fn new(transport: Arc<dyn Transport>, refine: fn(&Reply) -> Option<Verdict>, clock: Clock) -> Self {
+        Self { transport, refine, journal: Journal::default(), clock }
+    }
+
+    /// The same connection with a journal of its own: one for each attempt.
+    pub fn with_journal(&self, journal: Journal) -> Self {
+        Self { journal, ..self.clone() }
+    }
+
+    pub fn call(&self, operation: &'static str, method: Method, path: impl Into<String>) -> Call<'_> {
+        Call {
+            api: self,
+            request: Request {
+                operation,
+                method,
+                path: path.into(),
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                cost: 1.0,
+            },
+            problem: None,
+        }
+    }
+
+    pub fn get(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
+        self.call(operation, Method::GET, path)
+    }
+
+    pub fn post(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
+        self.call(operation, Method::POST, path)
+    }
+
+    pub fn put(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
+        self.call(operation, Method::PUT, path)
+    }
+
+    pub fn delete(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
+        self.call(operation, Method::DELETE, path)
+    }
+
+    /// A GraphQL document with its variables; answers `data`. Errors in a 200 are the connector's to read in `refine`.
+    pub async fn graphql<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        path: impl Into<String>,
+        document: &'static str,
+        variables: impl Serialize + Send,
+        cost: f64,
+    ) -> Result<T, CallError> {
+        #[derive(Serialize)]
+        struct Body<V> {
+            query: &'static str,
+            variables: V,
+        }
+        #[derive(serde::Deserialize)]
+        struct Data<T> {
+            data: T,
+        }
+        let reply: Data<T> = self
+            .post(operation, path)
+            .cost(cost)
+            .json(&Body { query: document, variables })
+            .fetch()
+            .await?;
+        Ok(reply.data)
+    }
+}
+
+/// One call being put together.
+#[must_use = "a call does nothing until it is sent"]
+pub struct Call<'a> {
+    api: &'a Api,
+    request: Request,
+    problem: Option<String>,
+}
+
+impl Call<'_> {
+    pub fn json<T: Serialize>(mut self, body: &T) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(bytes) => {
+                self.request.body = bytes.into();
+                self.request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+            Err(error) => self.problem = Some(format!("the request body cannot be written: {error}")),
+        }
+        self
+    }
+
+    pub fn bytes(mut self, body: impl Into<Bytes>) -> Self {
+        self.request.body = body.into();
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => {
+                self.request.headers.insert(name, value);
+            }
+            _ => self.problem = Some(format!("header `{name}` cannot hold this value")),
+        }
+        self
+    }
+
+    pub fn cost(mut self, cost: f64) -> Self {
+        self.request.cost = cost;
+        self
+    }
+
+    /// Sends it and reads the JSON of a success.
+    pub async fn fetch<T: DeserializeOwned>(self) -> Result<T, CallError> {
+        let operation = self.request.operation;
+        let reply = self.send().await?;
+        reply.json().map_err(|error| CallError::unexpected(operation, error.to_string()))
+    }
+
+    /// Sends it; any reply that the status table or the connector reads as a failure is an error.
+    pub async fn send(self) -> Result<Reply, CallError> {
+        let operation = self.request.operation;
+        if let Some(problem) = self.problem {
+            return Err(CallError::data(operation, problem));
+        }
+        let started = self.api.clock.now();
+        let result = self.api.transport.send(&self.request).await;
+        self.api.journal.add(self.exchange(started, &result));
+        let reply = result.map_err(|failure| failure.into_error(operation))?;
+        let found = (self.api.refine)(&reply).or_else(|| verdict(&reply, self.api.clock.now()));
+        match found {
+            None => Ok(reply),
+            Some(it) => Err(CallError {
+                operation,
+                class: it.class,
+                message: it.message,
+                retry_after: it.retry_after,
+                effect: it.effect,
+            }),
+        }
+    }
+
+    fn exchange(&self, started: spindel_model::Timestamp, result: &Result<Reply, Failure>) -> Exchange {
+        let took = self.api.clock.now().duration_since(started);
+        Exchange {
+            operation: self.request.operation.to_owned(),
+            method: self.request.method.to_string(),
+            path: self.request.path.clone(),
+            status: result.as_ref().ok().map(|reply| reply.status),
+            millis: u64::try_from(took.as_millis()).unwrap_or_default(),
+            request: redacted(&self.request.body),
+            response: result.as_ref().ok().and_then(|reply| redacted(&reply.body)),
+            error: result.as_ref().err().map(ToString::to_string),
+        }
+    }
+}
+
+impl Failure {
+    fn into_error(self, operation: &'static str) -> CallError {
+        let (class, effect) = match &self {
+            Self::NoConnection(_) => (ErrorClass::Transient, Effect::None),
+            Self::NoAnswer(_) | Self::TooLarge { .. } => (ErrorClass::Transient, Effect::Unknown),
+            Self::Limited { .. } => (ErrorClass::RateLimited, Effect::None),
+            Self::Auth(_) => (ErrorClass::Auth, Effect::None),
+            Self::Refused(_) => (ErrorClass::Config, Effect::None),
+        };
+        CallError {
+            operation,
+            class,
+            message: self.to_string(),
+            retry_after: match self {
+                Self::Limited { wait } => Some(wait),
+                _ => None,
+            },
+            effect,
+        }
+    }
+}
+
+/// Reads a vendor's remaining budget off a reply; see [`crate::Connector::budget`].
+pub type BudgetFn = fn(&Reply) -> Option<Budget>;

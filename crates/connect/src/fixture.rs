@@ -1,0 +1,113 @@
+//! Worked examples of a connector's abilities, kept as JSON files in its `fixtures/` folder.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One file of `fixtures/`.
+#[derive(Clone, Copy)]
+pub struct Fixture {
+    /// File name without `.json`.
+    pub name: &'static str,
+    pub json: &'static str,
+}
+
+/// `fixtures!["receive_orders_create", …]`: the named files of the connector's `fixtures/` folder.
+#[macro_export]
+macro_rules! fixtures {
+    ($($name:literal),* $(,)?) => {
+        &[$($crate::Fixture {
+            name: $name,
+            json: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/", $name, ".json")),
+        }),*]
+    };
+}
+
+/// What a fixture file holds. `expect` values are subsets: what they do not mention may be anything.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// `receive`, an action such as `set_stock`, `read order`, `poll stock`, or `subscribe`.
+    pub ability: String,
+    /// What this example shows, as a sentence.
+    pub shows: String,
+    /// For `receive`: headers of the request, without the signature.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// For `receive`: the body as JSON; it is sent as compact JSON.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// For `receive`: the body as exact text, instead of `body` (numbers stay as they are written).
+    #[serde(default)]
+    pub body_text: Option<String>,
+    /// For actions: one, or several for a batch.
+    #[serde(default)]
+    pub actions: Vec<Value>,
+    /// For actions: `perform` (the default) or `look_up`. For `subscribe`: `list` or `register`.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// For actions: the link that is known, if any.
+    #[serde(default)]
+    pub known: Option<String>,
+    #[serde(default)]
+    pub maps: crate::Maps,
+    /// For `read`: the id. For `subscribe` with step `register`: the topic.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// For `poll`: where to go on.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// The calls that must be made, in this order, and the vendor's replies.
+    #[serde(default)]
+    pub exchanges: Vec<Expected>,
+    /// For `receive` and `poll`: list of changes. For actions: list of `{"performed": …}` or `{"error": {"class": …}}`,
+    /// for `look_up` also `null`. For `read`: the record or `null`. For `subscribe`: the subscription(s).
+    pub expect: Value,
+}
+
+/// One call a connector must make, and the reply it gets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    pub method: String,
+    /// Path and query below the base URL; an absolute address where the connector uses one.
+    pub path: String,
+    /// Subset of the JSON body.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// Subset of the headers.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+    pub reply: ExpectedReply,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedReply {
+    #[serde(default = "ok")]
+    pub status: u16,
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    pub body: Value,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+impl Fixture {
+    pub fn example(&self) -> Result<Example, serde_json::Error> {
+        serde_json::from_str(self.json)
+    }
+}
+
+impl Example {
+    /// The bytes of a `receive` example's body.
+    pub fn body_bytes(&self) -> bytes::Bytes {
+        match (&self.body_text, &self.body) {
+            (Some(text), _) => bytes::Bytes::from(text.clone().into_bytes()),
+            (None, Some(json)) => bytes::Bytes::from(json.to_string().into_bytes()),
+            (None, None) => bytes::Bytes::new(),
+        }
+    }
+}

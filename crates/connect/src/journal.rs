@@ -1,0 +1,100 @@
+//! The record of an attempt's HTTP exchanges: redacted and cut short before anything is kept.
+
+use spindel_model::Exchange;
+use std::sync::{Arc, Mutex};
+
+/// Longest part of a body that is kept, in bytes.
+pub const KEPT_BODY: usize = 4096;
+/// Most exchanges that are kept of one attempt.
+const KEPT_EXCHANGES: usize = 32;
+
+/// Collects what was said during one attempt.
+#[derive(Clone, Default)]
+pub struct Journal(Arc<Mutex<Vec<Exchange>>>);
+
+impl Journal {
+    pub fn add(&self, exchange: Exchange) {
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if kept.len() < KEPT_EXCHANGES {
+            kept.push(exchange);
+        }
+    }
+
+    /// All that was collected; the journal is empty afterwards.
+    pub fn take(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// A body as it may be kept: secrets masked, cut to [`KEPT_BODY`]; `None` when empty.
+pub fn redacted(body: &[u8]) -> Option<String> {
+    if body.is_empty() {
+        return None;
+    }
+    let text = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(mut json) => {
+            mask(&mut json);
+            json.to_string()
+        }
+        Err(_) => match std::str::from_utf8(&body[..body.len().min(KEPT_BODY)]) {
+            Ok(text) => text.to_owned(),
+            Err(_) => format!("({} bytes, not text)", body.len()),
+        },
+    };
+    Some(cut(text))
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > KEPT_BODY {
+        let end = (0..=KEPT_BODY).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Replaces the values of keys that hold credentials.
+fn mask(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                if is_secret(key) && !value.is_null() {
+                    *value = "***".into();
+                } else {
+                    mask(value);
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    const WORDS: [&str; 8] =
+        ["secret", "password", "token", "authorization", "api_key", "apikey", "access_key", "signature"];
+    let key = key.to_ascii_lowercase();
+    WORDS.iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_masked_at_any_depth() {
+        let kept = redacted(br#"{"a":[{"access_token":"s3cret","n":1}],"client_secret":"x"}"#).unwrap();
+        assert_eq!(kept, r#"{"a":[{"access_token":"***","n":1}],"client_secret":"***"}"#);
+    }
+
+    #[test]
+    fn long_bodies_are_cut_at_a_character() {
+        let kept = redacted("ø".repeat(KEPT_BODY).as_bytes()).unwrap();
+        assert!(kept.len() <= KEPT_BODY + "…".len());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_counted_only() {
+        assert_eq!(redacted(&[0xff, 0xfe]).unwrap(), "(2 bytes, not text)");
+    }
+}

@@ -1,0 +1,203 @@
+//! One gate per connection: its breaker, its throttle, its rest after refused credentials. Deliveries wait at it,
+//! neither dropped nor charged.
+
+use spindel_model::Timestamp;
+use std::{collections::VecDeque, time::Duration};
+
+const WINDOW: Duration = Duration::from_secs(300);
+const FEWEST_CALLS: usize = 10;
+const FAILURE_SHARE: f64 = 0.7;
+const REST: Duration = Duration::from_secs(30);
+/// Outcomes that are remembered; enough to judge by.
+const REMEMBERED: usize = 200;
+
+/// Whether a connection may be called.
+#[derive(Debug, Default)]
+pub struct Gate {
+    outcomes: VecDeque<(Timestamp, bool)>,
+    breaker: Breaker,
+    throttled_until: Option<Timestamp>,
+    paused: Option<(Timestamp, String)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Breaker {
+    #[default]
+    Closed,
+    Open {
+        until: Timestamp,
+    },
+    /// One call is out to see whether the destination is back.
+    HalfOpen {
+        since: Timestamp,
+    },
+}
+
+/// What the gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    Open,
+    /// One call, to see.
+    OneOnly,
+    Closed { until: Timestamp, why: String },
+}
+
+impl Gate {
+    /// Asks for leave to call now.
+    pub fn pass(&mut self, now: Timestamp) -> Pass {
+        if let Some(until) = self.throttled_until.filter(|until| *until > now) {
+            return Pass::Closed { until, why: "throttled by the vendor".into() };
+        }
+        if let Some((until, reason)) = self.paused.clone() {
+            if until > now {
+                return Pass::Closed { until, why: format!("paused: {reason}") };
+            }
+            // One try to see whether the credentials were mended; the next refusal pauses again.
+            self.paused = Some((now + REST, reason));
+            return Pass::OneOnly;
+        }
+        match self.breaker {
+            Breaker::Closed => Pass::Open,
+            Breaker::Open { until } if until > now => Pass::Closed { until, why: "breaker open".into() },
+            Breaker::HalfOpen { since } if now.duration_since(since) < signed(REST) => {
+                Pass::Closed { until: since + REST, why: "breaker half open".into() }
+            }
+            Breaker::Open { .. } | Breaker::HalfOpen { .. } => {
+                self.breaker = Breaker::HalfOpen { since: now };
+                Pass::OneOnly
+            }
+        }
+    }
+
+    /// The leave was not used: there was nothing to call for.
+    pub fn unused(&mut self) {
+        if let Breaker::HalfOpen { since } = self.breaker {
+            self.breaker = Breaker::Open { until: since };
+        }
+    }
+
+    /// What [`Gate::pass`] would say, without taking the leave.
+    pub fn peek(&self, now: Timestamp) -> Pass {
+        Self { outcomes: VecDeque::new(), breaker: self.breaker, throttled_until: self.throttled_until, paused: self.paused.clone() }.pass(now)
+    }
+
+    /// A call was answered as it should, whatever the answer.
+    pub fn succeeded(&mut self, now: Timestamp) {
+        self.paused = None;
+        if self.breaker != Breaker::Closed {
+            self.breaker = Breaker::Closed;
+            self.outcomes.clear();
+        }
+        self.remember(now, true);
+    }
+
+    /// A call failed for a reason that lies with the destination. True when that opened the breaker.
+    pub fn failed(&mut self, now: Timestamp) -> bool {
+        self.remember(now, false);
+        match self.breaker {
+            Breaker::HalfOpen { .. } => {
+                self.breaker = Breaker::Open { until: now + REST };
+                false
+            }
+            Breaker::Closed if self.is_failing() => {
+                self.breaker = Breaker::Open { until: now + REST };
+                true
+            }
+            Breaker::Closed | Breaker::Open { .. } => false,
+        }
+    }
+
+    pub fn throttle(&mut self, until: Timestamp) {
+        self.throttled_until = self.throttled_until.max(Some(until));
+    }
+
+    /// True when the connection was not paused before.
+    pub fn pause(&mut self, until: Timestamp, reason: String) -> bool {
+        let first = self.paused.is_none();
+        self.paused = Some((until, reason));
+        first
+    }
+
+    fn remember(&mut self, now: Timestamp, ok: bool) {
+        self.outcomes.push_back((now, ok));
+        while self.outcomes.len() > REMEMBERED || self.outcomes.front().is_some_and(|(at, _)| now.duration_since(*at) > signed(WINDOW)) {
+            self.outcomes.pop_front();
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        let failures = self.outcomes.iter().filter(|(_, ok)| !ok).count();
+        self.outcomes.len() >= FEWEST_CALLS && failures as f64 >= self.outcomes.len() as f64 * FAILURE_SHARE
+    }
+}
+
+fn signed(duration: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn it_opens_at_seven_failures_of_ten_and_not_before() {
+        let mut gate = Gate::default();
+        for second in 0..3 {
+            gate.succeeded(at(second));
+        }
+        for second in 3..9 {
+            assert!(!gate.failed(at(second)));
+        }
+        assert_eq!(gate.pass(at(9)), Pass::Open);
+        assert!(gate.failed(at(9)));
+        assert!(matches!(gate.pass(at(10)), Pass::Closed { .. }));
+    }
+
+    #[test]
+    fn after_a_rest_one_call_decides() {
+        let mut gate = Gate::default();
+        for second in 0..10 {
+            gate.failed(at(second));
+        }
+        assert_eq!(gate.pass(at(40)), Pass::OneOnly);
+        assert!(matches!(gate.pass(at(40)), Pass::Closed { .. }));
+        gate.failed(at(41));
+        assert!(matches!(gate.pass(at(50)), Pass::Closed { .. }));
+        assert_eq!(gate.pass(at(72)), Pass::OneOnly);
+        gate.succeeded(at(73));
+        assert_eq!(gate.pass(at(73)), Pass::Open);
+    }
+
+    #[test]
+    fn failures_long_ago_do_not_count() {
+        let mut gate = Gate::default();
+        for second in 0..9 {
+            gate.failed(at(second));
+        }
+        assert!(!gate.failed(at(600)));
+        assert_eq!(gate.pass(at(601)), Pass::Open);
+    }
+
+    #[test]
+    fn a_throttle_holds_as_long_as_the_vendor_asked() {
+        let mut gate = Gate::default();
+        gate.throttle(at(60));
+        gate.throttle(at(30));
+        assert!(matches!(gate.pass(at(59)), Pass::Closed { .. }));
+        assert_eq!(gate.pass(at(60)), Pass::Open);
+    }
+
+    #[test]
+    fn a_lost_probe_does_not_close_the_gate_for_ever() {
+        let mut gate = Gate::default();
+        for second in 0..10 {
+            gate.failed(at(second));
+        }
+        assert_eq!(gate.pass(at(40)), Pass::OneOnly);
+        assert_eq!(gate.pass(at(71)), Pass::OneOnly);
+    }
+}

@@ -1,0 +1,307 @@
+//! One attempt: look up or perform, then let [`step`] decide, and write what it decided.
+
+use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, step};
+use futures::FutureExt as _;
+use spindel_connect::{Around, CallError, Job, Journal, Repeat};
+use spindel_model::{
+    Action, Attempt, AttemptStep, Change, DeliveryId, ErrorClass, Flow, Nature, Performed, Reference, State, Timestamp,
+};
+use spindel_queue::{Channel, Message, Work};
+use spindel_store::{Claimed, Finish, Finished, Ready};
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+/// What came of one delivery of a group.
+struct Outcome {
+    input: Input,
+    step: AttemptStep,
+    /// One line for people.
+    message: String,
+    class: Option<ErrorClass>,
+    reference: Option<Reference>,
+}
+
+/// Carries out leased deliveries of one flow and action, and writes each one's outcome.
+pub(crate) async fn carry_out(engine: &Arc<Engine>, account: &Account, group: Vec<Claimed>) {
+    let wiring = engine.wiring();
+    let started = engine.clock.now();
+    let journal = Journal::default();
+    let flow = group.first().and_then(|one| wiring.flow(&one.delivery.flow)).cloned();
+    let Some(flow) = flow else {
+        let input = |one: &Claimed| Input::Unroutable { reason: format!("flow `{}` is not in the config any more; put it back and retry", one.delivery.flow) };
+        let outcomes = group.iter().map(|one| Outcome::refused(input(one))).collect();
+        return write(engine, account, None, group, outcomes, started, &journal).await;
+    };
+    let limited = tokio::time::timeout(account.attempt_limit(), attempt(engine, account, &flow, &group, &journal));
+    // A panic in a connector is an outcome like any other.
+    let outcomes = match AssertUnwindSafe(limited).catch_unwind().await {
+        Ok(Ok(outcomes)) => outcomes,
+        Ok(Err(_)) => group.iter().map(|one| Outcome::of_error(timed_out(account), one.in_doubt)).collect(),
+        Err(_) => group.iter().map(|_| Outcome::panicked()).collect(),
+    };
+    write(engine, account, Some(&flow), group, outcomes, started, &journal).await;
+}
+
+fn timed_out(account: &Account) -> CallError {
+    CallError::transient("attempt", format!("took longer than {:?} in all", account.attempt_limit())).with_unknown_effect()
+}
+
+/// One outcome for each of the group.
+async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claimed], journal: &Journal) -> Vec<Outcome> {
+    let wiring = engine.wiring();
+    let api = account.api.with_journal(journal.clone());
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(group.len());
+    let mut actions: Vec<Option<Action>> = Vec::with_capacity(group.len());
+    for one in group {
+        let outdated = flow.action.nature() == Nature::State && one.applied.is_some_and(|applied| applied > one.delivery.version);
+        let made = if outdated && !one.in_doubt { Err(Outcome::refused(Input::Outdated)) } else { made(engine, flow, one, journal).await };
+        let (action, outcome) = match made {
+            Ok(action) => (Some(action), None),
+            Err(outcome) => (None, Some(outcome)),
+        };
+        actions.push(action);
+        outcomes.push(outcome);
+    }
+    let around = |one: &'_ Claimed| -> (uuid::Uuid, u32) { (one.delivery.id.0, one.delivery.attempts + 1) };
+    let mut jobs = Vec::new();
+    let mut places = Vec::new();
+    for (place, (one, action)) in group.iter().zip(&actions).enumerate() {
+        let Some(action) = action else { continue };
+        let (key, attempt) = around(one);
+        let around = Around {
+            from: &one.delivery.from,
+            key,
+            known: one.known.as_deref(),
+            maps: &wiring.maps,
+            attempt,
+            now: engine.clock.now(),
+        };
+        let job = Job { action, around };
+        if one.in_doubt {
+            outcomes[place] = Some(look_up(account, &api, job).await);
+        } else {
+            jobs.push(job);
+            places.push(place);
+        }
+    }
+    if !jobs.is_empty() {
+        let results = match account.connection.perform(&api, &jobs) {
+            Some(results) => results.await,
+            None => {
+                let reason = format!("connection `{}` cannot do {} any more", account.name, flow.action);
+                jobs.iter().map(|_| Err(CallError::config(flow.action.as_str(), reason.clone()))).collect()
+            }
+        };
+        for (place, result) in places.into_iter().zip(results) {
+            outcomes[place] = Some(Outcome::of_result(result));
+        }
+    }
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::panicked)).collect()
+}
+
+/// The action to perform: as planned, or made of the record as it stands at the source now.
+async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) -> Result<Action, Outcome> {
+    let payload = one.action_json.as_deref().map(serde_json::from_slice::<Payload>);
+    match payload {
+        Some(Ok(Payload::Action(action))) => Ok(action),
+        Some(Ok(Payload::ReadBack { read_back })) => read_back_action(engine, flow, *read_back, journal).await,
+        Some(Err(error)) => Err(Outcome::of_error(CallError::new("plan", ErrorClass::Bug, format!("the stored action cannot be read: {error}")), false)),
+        None => Err(Outcome::refused(Input::Unroutable { reason: "it was planned without an action; reprocess its event".into() })),
+    }
+}
+
+async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, journal: &Journal) -> Result<Action, Outcome> {
+    let wiring = engine.wiring();
+    let failed = |error| Outcome::of_error(error, false);
+    let source = wiring
+        .account(&flow.from)
+        .ok_or_else(|| failed(CallError::config("read_back", format!("connection `{}` is not in the config any more", flow.from))))?;
+    let api = source.api.with_journal(journal.clone());
+    let read = source
+        .connection
+        .read(&api, change.entity.kind, &change.entity.id)
+        .ok_or_else(|| failed(CallError::config("read_back", format!("connection `{}` cannot read back a {}", flow.from, change.entity.kind))))?;
+    // Nothing was sent to the destination yet, whatever became of the reading.
+    let record = read.await.map_err(|error| failed(CallError { effect: spindel_connect::Effect::None, ..error }))?;
+    change.record = record.ok_or_else(|| failed(CallError::gone("read_back", format!("{} is not at `{}` any more", change.entity, flow.from))))?;
+    let ended = |state| Outcome::refused(Input::Ended(state));
+    flow.when.matches(&change).map_err(|why| ended(State::Skipped { reason: format!("filtered: {why}") }))?;
+    action(&engine.jq, flow, &change).await.map_err(ended)
+}
+
+async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) -> Outcome {
+    let result = match account.connection.look_up(api, job) {
+        Some(result) => result.await,
+        None => Err(CallError::config("look_up", "the connector cannot do this any more")),
+    };
+    match result {
+        Ok(found) => Outcome {
+            message: if found.is_some() { "looked up: it is there" } else { "looked up: it is not there" }.into(),
+            input: Input::LookedUp { found: found.is_some() },
+            step: AttemptStep::LookUp,
+            class: None,
+            reference: found.and_then(|performed| performed.reference),
+        },
+        Err(error) => Outcome::of_error(error, true),
+    }
+}
+
+impl Outcome {
+    fn of_result(result: Result<Performed, CallError>) -> Self {
+        match result {
+            Ok(performed) => Self {
+                message: if performed.unchanged { "already so" } else { "done" }.into(),
+                input: Input::Succeeded { unchanged: performed.unchanged },
+                step: AttemptStep::Perform,
+                class: None,
+                reference: performed.reference,
+            },
+            Err(error) => Self::of_error(error, false),
+        }
+    }
+
+    fn of_error(error: CallError, looking_up: bool) -> Self {
+        Self {
+            message: error.to_string(),
+            class: Some(error.class),
+            step: if looking_up { AttemptStep::LookUp } else { AttemptStep::Perform },
+            input: if looking_up { Input::LookUpFailed(error) } else { Input::Failed(error) },
+            reference: None,
+        }
+    }
+
+    fn panicked() -> Self {
+        Self {
+            input: Input::Panicked,
+            step: AttemptStep::Perform,
+            message: "panicked: a bug in the connector or in Spindel".into(),
+            class: Some(ErrorClass::Bug),
+            reference: None,
+        }
+    }
+
+    /// Ended before anything was called.
+    fn refused(input: Input) -> Self {
+        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None }
+    }
+}
+
+/// Lets [`step`] decide about each, commits the decisions together, and carries out their consequences.
+async fn write(
+    engine: &Arc<Engine>,
+    account: &Account,
+    flow: Option<&Flow>,
+    group: Vec<Claimed>,
+    outcomes: Vec<Outcome>,
+    started: Timestamp,
+    journal: &Journal,
+) {
+    let now = engine.clock.now();
+    let mut exchanges = journal.take();
+    let mut finishes = Vec::with_capacity(group.len());
+    for (one, outcome) in group.iter().zip(outcomes) {
+        let case = Case {
+            repeat: account.connection.performs(one.delivery.action).map_or(Repeat::Unsafe, |(repeat, _)| repeat),
+            policy: flow.map(|flow| flow.retry).unwrap_or_default(),
+            attempts: one.delivery.attempts,
+            first_due_at: one.first_due_at,
+        };
+        let attempt = Attempt {
+            step: outcome.step,
+            started_at: started,
+            ended_at: now,
+            class: outcome.class,
+            message: outcome.message,
+            // The calls of a batch are kept once, with its first delivery.
+            exchanges: std::mem::take(&mut exchanges),
+        };
+        match step(&one.delivery.state, outcome.input, &case, now) {
+            Ok(next) => {
+                log(one, &attempt, &next);
+                consequences(engine, account, &next, now);
+                finishes.push(finish(one, next, attempt, outcome.reference, now));
+            }
+            Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
+        }
+    }
+    let becomes_due: Vec<(DeliveryId, Timestamp)> = finishes.iter().filter_map(|finish| Some((finish.id, next_time(&finish.state)?))).collect();
+    let finished = match engine.store.finish(finishes).await {
+        Ok(finished) => finished,
+        Err(error) => {
+            tracing::error!(%error, to = account.name, "outcomes could not be written; their leases run out and they are looked up or tried again");
+            return;
+        }
+    };
+    let next = finished.into_iter().filter_map(|one| match one {
+        Finished::Written { next } => next,
+        Finished::Fenced => {
+            tracing::warn!(to = account.name, "an outcome came after its lease had gone to another worker; nothing was written");
+            None
+        }
+    });
+    engine.announce_ready(next.collect::<Vec<Ready>>()).await;
+    let at_once = becomes_due.iter().filter(|(_, at)| *at <= now);
+    let messages: Vec<Message> = at_once.map(|(id, _)| Message { work: Work::Deliver(*id), fresh: false }).collect();
+    if !messages.is_empty() {
+        engine.publish(&Channel::Deliver(account.name.clone()), messages).await;
+    }
+    if becomes_due.iter().any(|(_, at)| *at > now) {
+        engine.hint(&account.name);
+    }
+}
+
+fn next_time(state: &State) -> Option<Timestamp> {
+    match state {
+        State::Due { at } => Some(*at),
+        State::InDoubt { look_up_at } => *look_up_at,
+        _ => None,
+    }
+}
+
+fn finish(one: &Claimed, next: Step, attempt: Attempt, link: Option<Reference>, now: Timestamp) -> Finish {
+    Finish {
+        id: one.delivery.id,
+        fence: one.delivery.fence,
+        applied: next.consequences.contains(&Consequence::Applied),
+        state: next.state,
+        attempts: next.attempts,
+        attempt: Some(attempt),
+        link,
+        now,
+    }
+}
+
+fn consequences(engine: &Engine, account: &Account, next: &Step, now: Timestamp) {
+    for consequence in &next.consequences {
+        match consequence {
+            Consequence::Applied => {}
+            Consequence::CountSuccess => engine.gate(&account.name, |gate| gate.succeeded(now)),
+            Consequence::CountFailure => {
+                if engine.gate(&account.name, |gate| gate.failed(now)) {
+                    tracing::warn!(connection = account.name, "too many failures: breaker open, deliveries wait");
+                }
+            }
+            Consequence::Throttle { until } => engine.gate(&account.name, |gate| gate.throttle(*until)),
+            Consequence::PauseConnection { until, reason } => {
+                if engine.gate(&account.name, |gate| gate.pause(*until, reason.clone())) {
+                    tracing::error!(connection = account.name, reason, "credentials refused: connection paused, deliveries wait; mend its settings and reload");
+                }
+            }
+        }
+    }
+}
+
+/// A failure is logged once: here, when the delivery has ended with it or is in doubt.
+fn log(one: &Claimed, attempt: &Attempt, next: &Step) {
+    let delivery = &one.delivery;
+    match &next.state {
+        State::Dead { class, reason } => tracing::warn!(
+            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, label = delivery.label, %class, reason, "delivery failed for good"
+        ),
+        State::InDoubt { look_up_at: None } => tracing::warn!(
+            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, label = delivery.label, "outcome unknown and cannot be looked up: a person must decide"
+        ),
+        state => tracing::debug!(
+            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, state = state.name(), message = attempt.message, "attempt ended"
+        ),
+    }
+}

@@ -1,0 +1,271 @@
+//! One request on `/in/{connection}`, from its first byte to its answer.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sha2::{Digest as _, Sha256};
+use spindel_connect::{Connection, Incoming, Proof, Verified};
+use spindel_model::{Cause, Clock, EventId, Rejected};
+use spindel_store::{Appended, NewEvent, Store, StoreError};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A store that has not committed by then is treated as down. The sender tries again, and a late commit is a duplicate then.
+const COMMIT_WITHIN: Duration = Duration::from_millis(1500);
+/// What a sender is asked to wait after 503, in seconds.
+const RETRY_AFTER: &str = "5";
+/// Headers that are kept with an event, in bytes; what is over it is left out, largest last.
+const KEPT_HEADERS: usize = 16 * 1024;
+/// Headers that carry credentials or say nothing about the event.
+const DROPPED_HEADERS: [&str; 6] = ["authorization", "cookie", "proxy-authorization", "host", "connection", "content-length"];
+/// Rejected requests that are noted per second; a flood of forgeries is counted and not stored.
+const NOTED_PER_SECOND: u64 = 20;
+
+/// What ingest needs to know of a connection.
+pub struct Inlet {
+    pub connection: Arc<dyn Connection>,
+    pub body_limit: usize,
+    pub insecure_accept_unsigned: bool,
+}
+
+/// Finds the inlet of a connection in today's configuration.
+pub type Inlets = Arc<dyn Fn(&str) -> Option<Inlet> + Send + Sync>;
+/// Told of every event once it is committed.
+pub type Announce = Arc<dyn Fn(EventId) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What ingest is made of.
+#[derive(Clone)]
+pub struct Ingest {
+    pub store: Arc<dyn Store>,
+    pub inlets: Inlets,
+    pub announce: Announce,
+    pub clock: Clock,
+    pub noted: Arc<Noted>,
+}
+
+/// Limits how many rejected requests are written down.
+#[derive(Default)]
+pub struct Noted {
+    second: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Noted {
+    fn allows(&self, second: u64) -> bool {
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.count.store(0, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed) < NOTED_PER_SECOND
+    }
+}
+
+/// `POST /in/{connection}`
+pub fn routes(ingest: Ingest) -> Router {
+    Router::new().route("/in/{connection}", post(receive)).with_state(ingest)
+}
+
+async fn receive(State(ingest): State<Ingest>, Path(connection): Path<String>, request: Request) -> Response {
+    match ingest.accept(&connection, request).await {
+        Ok(response) => response,
+        Err(refusal) => ingest.refuse(&connection, refusal).await,
+    }
+}
+
+/// Why a request is not accepted.
+struct Refusal {
+    status: StatusCode,
+    /// For the record; the sender is told only the status.
+    reason: String,
+    size: u64,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), size: 0 }
+    }
+
+    fn of_size(self, size: usize) -> Self {
+        Self { size: size as u64, ..self }
+    }
+}
+
+impl Ingest {
+    async fn accept(&self, name: &str, request: Request) -> Result<Response, Refusal> {
+        let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such connection"))?;
+        let proof = match inlet.insecure_accept_unsigned {
+            true => Proof::InsecureUnsigned,
+            false => inlet.connection.proof().ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing"))?,
+        };
+        let incoming = read(request, inlet.body_limit).await?;
+        if let Some(answer) = inlet.connection.challenge(&incoming) {
+            return Ok((answer.status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response());
+        }
+        let size = incoming.body.len();
+        let verified = proof
+            .check(incoming, self.clock.now())
+            .map_err(|unproven| Refusal::new(StatusCode::UNAUTHORIZED, unproven.to_string()).of_size(size))?;
+        let event = self.event(name, &inlet, &proof, &verified).map_err(|refusal| refusal.of_size(size))?;
+        self.commit(event).await
+    }
+
+    fn event(&self, name: &str, inlet: &Inlet, proof: &Proof, verified: &Verified) -> Result<NewEvent, Refusal> {
+        let topic = match inlet.connection.topic(verified) {
+            Some(Ok(topic)) => topic,
+            Some(Err(error)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, error.to_string())),
+            None => return Err(Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing")),
+        };
+        let vendor_key = inlet.connection.delivery_key(verified);
+        Ok(NewEvent {
+            id: EventId::new(),
+            connection: name.to_owned(),
+            dedupe_key: dedupe_key(&topic, vendor_key.as_deref(), verified.body()),
+            topic,
+            cause: Cause::Webhook,
+            received_at: self.clock.now(),
+            headers: kept_headers(verified.headers(), &proof.headers()),
+            body: verified.body().to_vec(),
+        })
+    }
+
+    async fn commit(&self, event: NewEvent) -> Result<Response, Refusal> {
+        let unavailable = |error: StoreError| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        let appended = tokio::time::timeout(COMMIT_WITHIN, self.store.append(event)).await;
+        let appended = appended.unwrap_or_else(|_| Err(StoreError::Unavailable("no commit in time".into()))).map_err(unavailable)?;
+        let (id, outcome) = match appended {
+            Appended::New(id) => {
+                (self.announce)(id).await;
+                (id, "accepted")
+            }
+            Appended::Duplicate(id) => (id, "duplicate"),
+        };
+        let body = format!("{{\"event\":\"{id}\",\"outcome\":\"{outcome}\"}}\n");
+        Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+    }
+
+    async fn refuse(&self, connection: &str, refusal: Refusal) -> Response {
+        let now = self.clock.now();
+        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(connection, reason = refusal.reason, "not accepted: the sender is asked to come again");
+        } else if self.noted.allows(now.as_second().unsigned_abs()) {
+            tracing::info!(connection, status = refusal.status.as_u16(), reason = refusal.reason, "request rejected");
+            let rejected = Rejected {
+                connection: connection.chars().take(64).collect(),
+                at: now,
+                reason: refusal.reason.clone(),
+                status: refusal.status.as_u16(),
+                size: refusal.size,
+            };
+            // Nobody waits for it: the answer is the same whether it is noted or not.
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move {
+                if let Err(error) = store.reject(rejected).await {
+                    tracing::debug!(%error, "a rejected request was not noted");
+                }
+            });
+        }
+        let mut response = Response::new(Body::from(format!("{}\n", refusal.status.canonical_reason().unwrap_or("refused"))));
+        *response.status_mut() = refusal.status;
+        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Reads at most `limit` bytes; one more is a refusal, never a shorter body.
+async fn read(request: Request, limit: usize) -> Result<Incoming, Refusal> {
+    let (parts, body) = request.into_parts();
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not taken: signatures cover the raw bytes"));
+    }
+    if parts.headers.contains_key(header::TRANSFER_ENCODING) && parts.headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "two body lengths"));
+    }
+    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large = || Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, reason: format!("larger than {limit} bytes"), size: declared.unwrap_or(limit as u64 + 1) };
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.downcast_ref::<LengthLimitError>().is_some() {
+            too_large()
+        } else {
+            Refusal::new(StatusCode::BAD_REQUEST, "the body did not arrive whole")
+        }
+    })?;
+    let uri = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    Ok(Incoming { method: parts.method, uri, headers: parts.headers, body: body.to_bytes() })
+}
+
+/// What makes an event the same as an earlier one: the vendor's key, the topic, and the body itself. A vendor's ids repeat
+/// across topics and collide within a second; a differing body is never dropped.
+fn dedupe_key(topic: &str, vendor_key: Option<&str>, body: &Bytes) -> String {
+    let mut hash = Sha256::new();
+    for part in [topic.as_bytes(), vendor_key.unwrap_or_default().as_bytes(), body] {
+        // Lengths first, so that no two sets of parts run together.
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
+    let dropped = |name: &str| DROPPED_HEADERS.contains(&name) || proofs.iter().any(|proof| proof.eq_ignore_ascii_case(name));
+    let text = |(name, value): (&http::HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+    let mut kept: Vec<(String, String)> = headers.iter().filter(|(name, _)| !dropped(name.as_str())).filter_map(text).collect();
+    kept.sort_by_key(|(name, value)| name.len() + value.len());
+    let mut total = 0;
+    kept.retain(|(name, value)| {
+        total += name.len() + value.len();
+        total <= KEPT_HEADERS
+    });
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_key_never_hides_a_differing_body_or_topic() {
+        let key = |topic, vendor, body: &'static str| dedupe_key(topic, vendor, &Bytes::from_static(body.as_bytes()));
+        let first = key("orders/create", Some("e1"), "{}");
+        assert_eq!(first, key("orders/create", Some("e1"), "{}"));
+        for other in [
+            key("orders/create", Some("e1"), "{ }"),
+            key("orders/paid", Some("e1"), "{}"),
+            key("orders/create", Some("e2"), "{}"),
+            key("orders/create", None, "e1{}"),
+            key("orders/createe1", None, "{}"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn credentials_and_proofs_are_not_kept() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("authorization", "Bearer x"), ("x-sig", "abc"), ("x-topic", "orders/create"), ("cookie", "a=b")] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        headers.insert("x-huge", "h".repeat(KEPT_HEADERS).parse().unwrap());
+        assert_eq!(kept_headers(&headers, &["X-Sig"]), [("x-topic".to_owned(), "orders/create".to_owned())]);
+    }
+}

@@ -1,0 +1,241 @@
+//! What a vendor can be asked to do, and how a change becomes such a request.
+
+use crate::{
+    Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund,
+    Shipment, StockLevel, Transaction, change::names,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+use crate::UnknownName;
+
+/// One kind of action, as a type: connectors implement what they can do per verb.
+pub trait Verb: Serialize + Send + Sync + 'static {
+    const KIND: ActionKind;
+    /// This verb's part of an action; `None` for an action of another kind.
+    fn of(action: &Action) -> Option<&Self>;
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $Name:ident = $text:literal { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct $Name { $($(#[$fdoc])* pub $field: $ty),* }
+            impl Verb for $Name {
+                const KIND: ActionKind = ActionKind::$Name;
+                fn of(action: &Action) -> Option<&Self> {
+                    match action { Action::$Name(it) => Some(it), _ => None }
+                }
+            }
+            impl From<$Name> for Action { fn from(it: $Name) -> Self { Self::$Name(it) } }
+        )*
+        /// One thing asked of a vendor.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "do")]
+        pub enum Action { $(#[serde(rename = $text)] $Name($Name)),* }
+        names! {
+            /// The names of all actions.
+            ActionKind, "action" { $($Name = $text,)* }
+        }
+        impl Action {
+            pub fn kind(&self) -> ActionKind { match self { $(Self::$Name(_) => ActionKind::$Name),* } }
+        }
+    };
+}
+
+actions! {
+    /// Bring the order at the destination to the state of this one, cancelled included. Creates it when it is new.
+    PushOrder = "push_order" { order: Box<Order> }
+    CancelOrder = "cancel_order" {
+        order: OrderRef,
+        reason: Option<String>,
+        at: Timestamp,
+        /// Put the goods back on stock.
+        restock: bool,
+    }
+    /// Book money that came in (or was authorised) for an order.
+    RecordPayment = "record_payment" { order: OrderRef, transaction: Transaction }
+    /// Book a refund that was made elsewhere.
+    RecordRefund = "record_refund" { refund: Box<Refund> }
+    /// Give money back.
+    RefundOrder = "refund" { refund: Box<Refund> }
+    UpsertCustomer = "upsert_customer" { customer: Box<Customer> }
+    SetStock = "set_stock" {
+        stock: StockLevel,
+        /// Change it only from this quantity; `None`: whatever it is.
+        expected: Option<i64>,
+    }
+    SetPrice = "set_price" { price: Price }
+    UpsertProduct = "upsert_product" { product: Box<Product> }
+    /// Mark goods as sent, with tracking.
+    CreateFulfilment = "create_fulfilment" { shipment: Box<Shipment>, notify_customer: bool }
+    /// Hand the change on as it is.
+    SendChange = "send_change" { change: Box<Change> }
+}
+
+/// Whether an action describes how things are, or one thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// A later one makes an earlier one needless: an older version ends as `stale`.
+    State,
+    /// Each one counts.
+    Fact,
+}
+
+impl ActionKind {
+    pub fn nature(self) -> Nature {
+        match self {
+            Self::PushOrder
+            | Self::UpsertCustomer
+            | Self::SetStock
+            | Self::SetPrice
+            | Self::UpsertProduct => Nature::State,
+            Self::CancelOrder
+            | Self::RecordPayment
+            | Self::RecordRefund
+            | Self::RefundOrder
+            | Self::CreateFulfilment
+            | Self::SendChange => Nature::Fact,
+        }
+    }
+
+    /// Of several waiting ones for one entity only the newest is sent. Never true for orders and payments.
+    pub fn coalesces(self) -> bool {
+        matches!(self, Self::SetStock | Self::SetPrice)
+    }
+
+    /// The records that this action can be made from.
+    pub fn accepts(self) -> &'static [EntityKind] {
+        match self {
+            Self::PushOrder | Self::CancelOrder => &[EntityKind::Order],
+            Self::RecordPayment => &[EntityKind::Transaction],
+            Self::RecordRefund | Self::RefundOrder => &[EntityKind::Refund],
+            Self::UpsertCustomer => &[EntityKind::Customer, EntityKind::Order],
+            Self::SetStock => &[EntityKind::Stock],
+            Self::SetPrice => &[EntityKind::Price],
+            Self::UpsertProduct => &[EntityKind::Product],
+            Self::CreateFulfilment => &[EntityKind::Shipment],
+            Self::SendChange => EntityKind::ALL,
+        }
+    }
+}
+
+/// A change that an action cannot be made from, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsuitable {
+    #[error("{action} cannot be made from {topic}: it takes {}", names_of(action.accepts()))]
+    Topic { action: ActionKind, topic: crate::Topic },
+    #[error("the order has no customer")]
+    NoCustomer,
+    #[error("the order is not cancelled")]
+    NotCancelled,
+    #[error("the source names the item without a SKU")]
+    NoSku,
+    #[error("the source does not track this item's stock")]
+    Untracked,
+    #[error("only the id of the deleted record is known")]
+    Deleted,
+    #[error("the record must be read back first")]
+    Nudge,
+}
+
+fn names_of(kinds: &[EntityKind]) -> String {
+    kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl Action {
+    /// The action of this kind that the change asks for.
+    pub fn from_change(kind: ActionKind, change: &Change) -> Result<Self, Unsuitable> {
+        if kind == ActionKind::SendChange {
+            return Ok(SendChange { change: Box::new(change.clone()) }.into());
+        }
+        Ok(match (kind, &change.record) {
+            (_, Record::Nudge) => return Err(Unsuitable::Nudge),
+            (_, Record::Deleted) => return Err(Unsuitable::Deleted),
+            (ActionKind::PushOrder, Record::Order(it)) => PushOrder { order: it.clone() }.into(),
+            (ActionKind::CancelOrder, Record::Order(it)) => CancelOrder {
+                order: it.reference(),
+                reason: it.cancel_reason.clone(),
+                at: it.cancelled_at.ok_or(Unsuitable::NotCancelled)?,
+                restock: true,
+            }
+            .into(),
+            (ActionKind::RecordPayment, Record::Transaction { order, transaction }) => {
+                RecordPayment { order: order.clone(), transaction: transaction.clone() }.into()
+            }
+            (ActionKind::RecordRefund, Record::Refund(it)) => {
+                RecordRefund { refund: it.clone() }.into()
+            }
+            (ActionKind::RefundOrder, Record::Refund(it)) => {
+                RefundOrder { refund: it.clone() }.into()
+            }
+            (ActionKind::UpsertCustomer, Record::Customer(it)) => {
+                UpsertCustomer { customer: it.clone() }.into()
+            }
+            (ActionKind::UpsertCustomer, Record::Order(it)) => UpsertCustomer {
+                customer: Box::new(it.customer.clone().ok_or(Unsuitable::NoCustomer)?),
+            }
+            .into(),
+            (ActionKind::SetStock, Record::Stock(it)) => {
+                it.available.ok_or(Unsuitable::Untracked)?;
+                it.sku.as_ref().ok_or(Unsuitable::NoSku)?;
+                SetStock { stock: it.clone(), expected: None }.into()
+            }
+            (ActionKind::SetPrice, Record::Price(it)) => SetPrice { price: it.clone() }.into(),
+            (ActionKind::UpsertProduct, Record::Product(it)) => {
+                UpsertProduct { product: it.clone() }.into()
+            }
+            (ActionKind::CreateFulfilment, Record::Shipment(it)) => {
+                CreateFulfilment { shipment: it.clone(), notify_customer: true }.into()
+            }
+            _ => return Err(Unsuitable::Topic { action: kind, topic: change.topic }),
+        })
+    }
+
+    /// The entity whose actions at one destination run one at a time and in order.
+    ///
+    /// Payments, refunds and shipments run in the lane of their order.
+    pub fn lane(&self) -> EntityRef {
+        let order = |it: &OrderRef| {
+            let key = it.id.clone().or_else(|| it.number.clone()).unwrap_or_default();
+            EntityRef::new(EntityKind::Order, key)
+        };
+        match self {
+            Self::PushOrder(it) => order(&it.order.reference()),
+            Self::CancelOrder(it) => order(&it.order),
+            Self::RecordPayment(it) => order(&it.order),
+            Self::RecordRefund(it) => order(&it.refund.order),
+            Self::RefundOrder(it) => order(&it.refund.order),
+            Self::UpsertCustomer(it) => EntityRef::new(EntityKind::Customer, &it.customer.id),
+            Self::SetStock(it) => EntityRef::new(
+                EntityKind::Stock,
+                format!("{}@{}", it.stock.sku.as_deref().unwrap_or_default(), it.stock.location),
+            ),
+            Self::SetPrice(it) => EntityRef::new(
+                EntityKind::Price,
+                format!("{}/{}", it.price.sku, it.price.amount.currency.code()),
+            ),
+            Self::UpsertProduct(it) => EntityRef::new(EntityKind::Product, &it.product.id),
+            Self::CreateFulfilment(it) => order(&it.shipment.order),
+            Self::SendChange(it) => it.change.lane(),
+        }
+    }
+}
+
+impl Change {
+    /// The lane of this change when it is handed on whole: its order for what belongs to one, else its entity.
+    pub fn lane(&self) -> EntityRef {
+        let order = match &self.record {
+            Record::Refund(it) => &it.order,
+            Record::Transaction { order, .. } => order,
+            Record::Shipment(it) => &it.order,
+            _ => return self.entity.clone(),
+        };
+        match order.id.as_ref().or(order.number.as_ref()) {
+            Some(id) => EntityRef::new(EntityKind::Order, id),
+            None => self.entity.clone(),
+        }
+    }
+}

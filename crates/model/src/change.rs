@@ -1,0 +1,253 @@
+//! What an event means: a topic, the entity it is about, and the record as it stood.
+
+use crate::{
+    Customer, Order, OrderRef, Price, PrivacyRequest, Product, Refund, Shipment, StockLevel,
+    Transaction,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// One thing that happened to one entity, in the canonical model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub topic: Topic,
+    pub entity: EntityRef,
+    /// The source's own order of changes to this entity.
+    pub version: Version,
+    pub record: Record,
+}
+
+/// An entity of the source, by the source's own id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntityRef {
+    pub kind: EntityKind,
+    pub id: String,
+}
+
+impl EntityRef {
+    pub fn new(kind: EntityKind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into() }
+    }
+}
+
+/// `order:5523987001345`
+impl fmt::Display for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.id)
+    }
+}
+
+/// Orders the changes of one entity: microseconds of the source's own time, finer by the source's means.
+///
+/// Equal versions are ordered by arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub i64);
+
+impl From<Timestamp> for Version {
+    fn from(at: Timestamp) -> Self {
+        Self(at.as_microsecond())
+    }
+}
+
+/// An enum whose variants have one name on the wire, in the config and on the screen.
+macro_rules! names {
+    ($(#[$doc:meta])* $Name:ident, $what:literal { $($(#[$vdoc:meta])* $Variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $Name { $($(#[$vdoc])* #[serde(rename = $text)] $Variant,)* }
+        impl $Name {
+            /// Every value, in the order of this list.
+            pub const ALL: &'static [Self] = &[$(Self::$Variant),*];
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$Variant => $text,)* } }
+        }
+        impl fmt::Display for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+        impl FromStr for $Name {
+            type Err = UnknownName;
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text { $($text => Ok(Self::$Variant),)* _ => Err(UnknownName { what: $what, name: text.to_owned() }) }
+            }
+        }
+    };
+}
+pub(crate) use names;
+
+/// A name that is not on the list of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a {what}")]
+pub struct UnknownName {
+    pub what: &'static str,
+    pub name: String,
+}
+
+names! {
+    /// What happened. The part before the dot is the record.
+    Topic, "topic" {
+        OrderCreated = "order.created",
+        OrderUpdated = "order.updated",
+        OrderPaid = "order.paid",
+        OrderFulfilled = "order.fulfilled",
+        OrderCancelled = "order.cancelled",
+        OrderDeleted = "order.deleted",
+        RefundCreated = "refund.created",
+        TransactionCreated = "transaction.created",
+        ShipmentCreated = "shipment.created",
+        ShipmentUpdated = "shipment.updated",
+        ProductCreated = "product.created",
+        ProductUpdated = "product.updated",
+        ProductDeleted = "product.deleted",
+        StockChanged = "stock.changed",
+        PriceChanged = "price.changed",
+        CustomerCreated = "customer.created",
+        CustomerUpdated = "customer.updated",
+        CustomerDeleted = "customer.deleted",
+        ShopUpdated = "shop.updated",
+        AppUninstalled = "app.uninstalled",
+        AppScopesChanged = "app.scopes_changed",
+        PrivacyDataRequested = "privacy.data_requested",
+        PrivacyCustomerRedacted = "privacy.customer_redacted",
+        PrivacyShopRedacted = "privacy.shop_redacted",
+    }
+}
+
+names! {
+    EntityKind, "entity" {
+        Order = "order",
+        Refund = "refund",
+        Transaction = "transaction",
+        Shipment = "shipment",
+        Product = "product",
+        Stock = "stock",
+        Price = "price",
+        Customer = "customer",
+        Shop = "shop",
+        Privacy = "privacy",
+    }
+}
+
+impl Topic {
+    /// The kind of record that changes of this topic carry.
+    pub fn entity(self) -> EntityKind {
+        match self {
+            Self::OrderCreated
+            | Self::OrderUpdated
+            | Self::OrderPaid
+            | Self::OrderFulfilled
+            | Self::OrderCancelled
+            | Self::OrderDeleted => EntityKind::Order,
+            Self::RefundCreated => EntityKind::Refund,
+            Self::TransactionCreated => EntityKind::Transaction,
+            Self::ShipmentCreated | Self::ShipmentUpdated => EntityKind::Shipment,
+            Self::ProductCreated | Self::ProductUpdated | Self::ProductDeleted => {
+                EntityKind::Product
+            }
+            Self::StockChanged => EntityKind::Stock,
+            Self::PriceChanged => EntityKind::Price,
+            Self::CustomerCreated | Self::CustomerUpdated | Self::CustomerDeleted => {
+                EntityKind::Customer
+            }
+            Self::ShopUpdated | Self::AppUninstalled | Self::AppScopesChanged => EntityKind::Shop,
+            Self::PrivacyDataRequested
+            | Self::PrivacyCustomerRedacted
+            | Self::PrivacyShopRedacted => EntityKind::Privacy,
+        }
+    }
+}
+
+/// The entity as it stood, or only the word that it changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Record {
+    Order(Box<Order>),
+    Refund(Box<Refund>),
+    Transaction { order: OrderRef, transaction: Transaction },
+    Shipment(Box<Shipment>),
+    Product(Box<Product>),
+    Stock(StockLevel),
+    Price(Price),
+    Customer(Box<Customer>),
+    Privacy(PrivacyRequest),
+    /// The source said that it changed and not how: it is read back before it is carried on.
+    Nudge,
+    /// The entity is gone; only its id is known.
+    Deleted,
+    /// The shop or the app itself; vendor fields as they came.
+    Shop(serde_json::Value),
+}
+
+/// A business key under which people look for a change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Mention {
+    pub kind: MentionKind,
+    pub value: String,
+}
+
+names! {
+    MentionKind, "search key" {
+        OrderId = "order_id",
+        OrderNumber = "order_number",
+        Sku = "sku",
+        Tracking = "tracking",
+        Customer = "customer",
+    }
+}
+
+/// An order number as people type it: without `#`, blanks and case.
+pub fn normalised_number(number: &str) -> String {
+    number.trim().trim_start_matches('#').to_lowercase()
+}
+
+impl Change {
+    /// What a person may search for to find this change; no personal data.
+    pub fn mentions(&self) -> Vec<Mention> {
+        let mut found = Vec::new();
+        let mut add = |kind, value: &str| {
+            let mention = Mention { kind, value: value.to_owned() };
+            if !value.is_empty() && !found.contains(&mention) {
+                found.push(mention);
+            }
+        };
+        let mut order = |reference: &OrderRef| {
+            if let Some(id) = &reference.id {
+                add(MentionKind::OrderId, id);
+            }
+            if let Some(number) = &reference.number {
+                add(MentionKind::OrderNumber, &normalised_number(number));
+            }
+        };
+        match &self.record {
+            Record::Order(it) => {
+                order(&it.reference());
+                for sku in it.lines.iter().filter_map(|line| line.sku.as_deref()) {
+                    add(MentionKind::Sku, sku);
+                }
+            }
+            Record::Refund(it) => order(&it.order),
+            Record::Transaction { order: reference, .. } => order(reference),
+            Record::Shipment(it) => {
+                order(&it.order);
+                for tracking in &it.tracking {
+                    add(MentionKind::Tracking, &tracking.number);
+                }
+            }
+            Record::Product(it) => {
+                for sku in it.variants.iter().filter_map(|variant| variant.sku.as_deref()) {
+                    add(MentionKind::Sku, sku);
+                }
+            }
+            Record::Stock(it) => add(MentionKind::Sku, it.sku.as_deref().unwrap_or_default()),
+            Record::Price(it) => add(MentionKind::Sku, &it.sku),
+            Record::Customer(it) => add(MentionKind::Customer, &it.id),
+            Record::Nudge | Record::Deleted => match self.entity.kind {
+                EntityKind::Order => add(MentionKind::OrderId, &self.entity.id),
+                EntityKind::Customer => add(MentionKind::Customer, &self.entity.id),
+                _ => {}
+            },
+            Record::Privacy(_) | Record::Shop(_) => {}
+        }
+        found
+    }
+}

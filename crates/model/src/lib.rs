@@ -1,0 +1,44 @@
+//! The nouns and verbs of Spindel: what a shop's systems tell each other, in one vocabulary.
+//!
+//! Records ([`Order`], [`Refund`], [`StockLevel`] …) say how things are, a [`Change`] says what happened to one,
+//! an [`Action`] asks a vendor to do something about it, and a [`Delivery`] carries one change through one flow.
+//! Only data lives here: no I/O, no async, nothing that knows a vendor.
+
+mod action;
+mod change;
+mod clock;
+mod customer;
+mod delivery;
+mod filter;
+mod flow;
+mod money;
+mod order;
+mod privacy;
+mod product;
+mod refund;
+mod shipment;
+mod specimen;
+mod stock;
+
+pub use action::*;
+pub use change::*;
+pub use clock::*;
+pub use customer::*;
+pub use delivery::*;
+pub use filter::*;
+pub use flow::*;
+pub use money::*;
+pub use order::*;
+pub use privacy::*;
+pub use product::*;
+pub use refund::*;
+pub use shipment::*;
+pub use specimen::*;
+pub use stock::*;
+
+pub use iso_currency::Currency;
+pub use jiff::Timestamp;
+pub use rust_decimal::Decimal;
+
+/// Vendor extras that the canonical model has no field for, by a name that the connector's README lists.
+pub type Attributes = std::collections::BTreeMap<String, serde_json::Value>;

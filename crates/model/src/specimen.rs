@@ -1,0 +1,382 @@
+//! One invented record of every kind, with every field filled and sums that add up.
+//!
+//! Config lint finds the paths of a filter here, mappings are tried on them, and documentation shows them.
+
+use crate::{
+    Address, Attributes, Change, Charge, ChargeKind, Consent, ConsentState, Customer, Discount, DiscountKind, DiscountShare,
+    EntityKind, EntityRef, FulfilmentState, LineKind, Money, MoneyBag, Order, OrderLine, OrderRef, PaymentState, Price,
+    PrivacyRequest, Product, ProductStatus, Record, Refund, RefundAdjustment, RefundLine, Restock, Shipment, ShipmentLine,
+    ShipmentState, ShippingLine, StockLevel, TaxLine, Topic, Totals, Tracking, Transaction, TransactionKind, TransactionStatus,
+    Variant, Version,
+};
+use iso_currency::Currency;
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde_json::json;
+
+const ORDER_ID: &str = "5523987001345";
+const CUSTOMER_ID: &str = "7011223344556";
+const LINE_ID: &str = "14011";
+const SKU: &str = "SWEATER-RED-M";
+
+/// An invented record of this kind. Every optional field is there, so the order is also cancelled and refunded.
+pub fn specimen(kind: EntityKind) -> Record {
+    match kind {
+        EntityKind::Order => Record::Order(Box::new(order())),
+        EntityKind::Refund => Record::Refund(Box::new(refund())),
+        EntityKind::Transaction => Record::Transaction { order: reference(), transaction: sale() },
+        EntityKind::Shipment => Record::Shipment(Box::new(shipment())),
+        EntityKind::Product => Record::Product(Box::new(product())),
+        EntityKind::Stock => Record::Stock(stock()),
+        EntityKind::Price => Record::Price(price()),
+        EntityKind::Customer => Record::Customer(Box::new(customer())),
+        EntityKind::Shop => Record::Shop(json!({ "name": "Ullvare", "domain": "ullvare.example.no", "currency": "NOK" })),
+        EntityKind::Privacy => Record::Privacy(privacy()),
+    }
+}
+
+/// An invented change of this topic, with the record that such a change carries.
+pub fn specimen_change(topic: Topic) -> Change {
+    let kind = topic.entity();
+    let record = match topic {
+        Topic::OrderDeleted | Topic::ProductDeleted | Topic::CustomerDeleted => Record::Deleted,
+        _ => specimen(kind),
+    };
+    Change { topic, entity: EntityRef::new(kind, entity_id(kind)), version: Version::from(at(4)), record }
+}
+
+fn entity_id(kind: EntityKind) -> String {
+    match kind {
+        EntityKind::Order => ORDER_ID.into(),
+        EntityKind::Refund => refund().id,
+        EntityKind::Transaction => sale().id,
+        EntityKind::Shipment => shipment().id,
+        EntityKind::Product => product().id,
+        EntityKind::Stock => format!("{SKU}@MAIN"),
+        EntityKind::Price => format!("{SKU}/NOK"),
+        EntityKind::Customer | EntityKind::Privacy => CUSTOMER_ID.into(),
+        EntityKind::Shop => "ullvare.example.no".into(),
+    }
+}
+
+fn order() -> Order {
+    Order {
+        id: ORDER_ID.into(),
+        number: "#1042".into(),
+        placed_at: at(0),
+        updated_at: at(4),
+        cancelled_at: Some(at(4)),
+        cancel_reason: Some("customer".into()),
+        closed_at: Some(at(4)),
+        payment_state: PaymentState::PartiallyRefunded,
+        fulfilment_state: FulfilmentState::Fulfilled,
+        test: false,
+        source_channel: Some("web".into()),
+        currency: Currency::NOK,
+        presentment_currency: Currency::SEK,
+        prices_include_tax: true,
+        tax_exempt: false,
+        customer: Some(customer()),
+        email: Some("kari@example.no".into()),
+        phone: Some("+4799999999".into()),
+        billing_address: Some(address()),
+        shipping_address: Some(address()),
+        lines: vec![line()],
+        shipping_lines: vec![shipping_line()],
+        discounts: vec![Discount { code: Some("WINTER".into()), title: "Winter sale".into(), kind: DiscountKind::Code }],
+        charges: vec![Charge {
+            kind: ChargeKind::Fee,
+            title: "Gift wrapping".into(),
+            total: bag(20_00, 19_70),
+            taxes: vec![tax(4_00, 3_94)],
+        }],
+        transactions: vec![sale(), paid_back()],
+        refunds: vec![refund()],
+        totals: Totals {
+            subtotal: bag(448_00, 440_80),
+            discount: bag(50_00, 49_20),
+            shipping: bag(49_00, 48_20),
+            tax: bag(103_40, 101_74),
+            rounding: bag(0, 0),
+            grand: bag(517_00, 508_70),
+            refunded: bag(253_00, 248_90),
+        },
+        note: Some("Please ring twice".into()),
+        tags: vec!["vip".into()],
+        attributes: attributes("gift_message", "Happy birthday"),
+    }
+}
+
+fn line() -> OrderLine {
+    OrderLine {
+        id: LINE_ID.into(),
+        sku: Some(SKU.into()),
+        product_id: Some("881".into()),
+        variant_id: Some("9917".into()),
+        title: "Sweater, red, M".into(),
+        kind: LineKind::Physical,
+        quantity: Decimal::TWO,
+        quantity_ordered: Decimal::TWO,
+        quantity_refunded: Decimal::ONE,
+        unit_price: bag(249_00, 245_00),
+        discounts: vec![DiscountShare { discount: 0, amount: bag(50_00, 49_20) }],
+        taxes: vec![tax(89_60, 88_16)],
+        total: bag(448_00, 440_80),
+        attributes: attributes("engraving", "KN"),
+    }
+}
+
+fn shipping_line() -> ShippingLine {
+    ShippingLine {
+        id: "31".into(),
+        code: Some("HOME".into()),
+        title: "Home delivery".into(),
+        price: bag(49_00, 48_20),
+        discounts: vec![DiscountShare { discount: 0, amount: bag(0, 0) }],
+        taxes: vec![tax(9_80, 9_64)],
+        total: bag(49_00, 48_20),
+    }
+}
+
+fn sale() -> Transaction {
+    Transaction {
+        id: "54".into(),
+        parent_id: Some("53".into()),
+        gateway: "card".into(),
+        kind: TransactionKind::Sale,
+        status: TransactionStatus::Success,
+        amount: Money::from_minor(517_00, Currency::NOK),
+        processed_at: at(0),
+        reference: Some("PAY-8812".into()),
+        test: false,
+    }
+}
+
+fn paid_back() -> Transaction {
+    Transaction {
+        id: "55".into(),
+        parent_id: Some("54".into()),
+        kind: TransactionKind::Refund,
+        amount: Money::from_minor(253_00, Currency::NOK),
+        processed_at: at(3),
+        reference: Some("PAY-8813".into()),
+        ..sale()
+    }
+}
+
+/// One of the two sweaters and the shipping come back, less a return fee.
+fn refund() -> Refund {
+    Refund {
+        id: "890088".into(),
+        order: reference(),
+        created_at: at(3),
+        note: Some("Too small".into()),
+        lines: vec![RefundLine {
+            line_id: LINE_ID.into(),
+            sku: Some(SKU.into()),
+            quantity: Decimal::ONE,
+            subtotal: bag(224_00, 220_40),
+            tax: bag(44_80, 44_08),
+            restock: Restock::Return,
+            location_id: Some("MAIN".into()),
+        }],
+        shipping: Some(bag(49_00, 48_20)),
+        adjustments: vec![RefundAdjustment { reason: "Return fee".into(), amount: bag(-20_00, -19_70) }],
+        transactions: vec![paid_back()],
+        total: bag(253_00, 248_90),
+    }
+}
+
+fn shipment() -> Shipment {
+    Shipment {
+        id: "WH-OUT-00017".into(),
+        order: reference(),
+        state: ShipmentState::Shipped,
+        carrier: Some("Bring".into()),
+        tracking: vec![Tracking {
+            number: "370000000000001234".into(),
+            url: Some("https://tracking.example.no/370000000000001234".into()),
+        }],
+        lines: vec![ShipmentLine { line_id: Some(LINE_ID.into()), sku: Some(SKU.into()), quantity: Decimal::TWO }],
+        location: Some("MAIN".into()),
+        shipped_at: Some(at(2)),
+        updated_at: at(2),
+    }
+}
+
+fn product() -> Product {
+    Product {
+        id: "881".into(),
+        handle: Some("sweater-red".into()),
+        title: "Sweater, red".into(),
+        description: Some("<p>Warm.</p>".into()),
+        brand: Some("Ullvare".into()),
+        category: Some("Clothing".into()),
+        tags: vec!["wool".into()],
+        status: ProductStatus::Active,
+        variants: vec![Variant {
+            id: "9917".into(),
+            sku: Some(SKU.into()),
+            gtin: Some("7090000000012".into()),
+            options: vec![("Size".into(), "M".into())],
+            price: Some(Money::from_minor(249_00, Currency::NOK)),
+            compare_at: Some(Money::from_minor(299_00, Currency::NOK)),
+        }],
+        updated_at: at(4),
+        attributes: attributes("material", "wool"),
+    }
+}
+
+fn stock() -> StockLevel {
+    StockLevel {
+        sku: Some(SKU.into()),
+        item_id: Some("43729076".into()),
+        location: "MAIN".into(),
+        available: Some(Decimal::from(10)),
+        on_hand: Some(Decimal::from(12)),
+        as_of: at(4),
+    }
+}
+
+fn price() -> Price {
+    Price {
+        sku: SKU.into(),
+        amount: Money::from_minor(249_00, Currency::NOK),
+        compare_at: Some(Money::from_minor(299_00, Currency::NOK)),
+        includes_tax: true,
+        as_of: at(4),
+    }
+}
+
+fn customer() -> Customer {
+    let consent = || Consent { state: ConsentState::Given, at: Some(at(0)) };
+    Customer {
+        id: CUSTOMER_ID.into(),
+        email: Some("kari@example.no".into()),
+        phone: Some("+4799999999".into()),
+        first_name: Some("Kari".into()),
+        last_name: Some("Nordmann".into()),
+        default_address: Some(address()),
+        locale: Some("nb-NO".into()),
+        tags: vec!["vip".into()],
+        tax_exempt: false,
+        email_consent: consent(),
+        sms_consent: consent(),
+        updated_at: Some(at(4)),
+        attributes: attributes("loyalty_level", "gold"),
+    }
+}
+
+fn address() -> Address {
+    Address {
+        first_name: Some("Kari".into()),
+        last_name: Some("Nordmann".into()),
+        company: Some("Nordmann AS".into()),
+        line1: Some("Storgata 1".into()),
+        line2: Some("2nd floor".into()),
+        postal_code: Some("0155".into()),
+        city: Some("Oslo".into()),
+        region: Some("Oslo".into()),
+        country: Some("NO".into()),
+        phone: Some("+4799999999".into()),
+    }
+}
+
+fn privacy() -> PrivacyRequest {
+    PrivacyRequest {
+        shop: "ullvare.example.no".into(),
+        customer_id: Some(CUSTOMER_ID.into()),
+        email: Some("kari@example.no".into()),
+        phone: Some("+4799999999".into()),
+        orders: vec![ORDER_ID.into()],
+        request_id: Some("9999".into()),
+    }
+}
+
+fn reference() -> OrderRef {
+    OrderRef { id: Some(ORDER_ID.into()), number: Some("#1042".into()) }
+}
+
+fn tax(shop: i64, presentment: i64) -> TaxLine {
+    TaxLine { title: "MVA".into(), rate: Decimal::new(25, 2), amount: bag(shop, presentment), included: true }
+}
+
+fn bag(shop: i64, presentment: i64) -> MoneyBag {
+    MoneyBag { shop: Money::from_minor(shop, Currency::NOK), presentment: Money::from_minor(presentment, Currency::SEK) }
+}
+
+fn attributes(name: &str, value: &str) -> Attributes {
+    Attributes::from([(name.to_owned(), json!(value))])
+}
+
+/// So many days after the order was placed, 20 November 2026.
+fn at(days: i64) -> Timestamp {
+    Timestamp::from_second(1_795_169_702 + days * 86_400).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, ActionKind};
+    use serde_json::Value;
+
+    #[test]
+    fn the_order_adds_up_in_both_currencies() {
+        let order = order();
+        assert_eq!(order.residue().unwrap(), bag(0, 0));
+        let taxes = order.lines.iter().flat_map(|it| &it.taxes);
+        let taxes = taxes
+            .chain(order.shipping_lines.iter().flat_map(|it| &it.taxes))
+            .chain(order.charges.iter().flat_map(|it| &it.taxes));
+        assert_eq!(taxes.fold(bag(0, 0), |sum, it| sum.try_add(it.amount).unwrap()), order.totals.tax);
+        let line = &order.lines[0];
+        let gross = line.unit_price.times(line.quantity).unwrap();
+        assert_eq!(gross.try_sub(line.discounts[0].amount).unwrap(), line.total);
+    }
+
+    #[test]
+    fn the_refund_adds_up_and_is_what_the_order_says() {
+        let refund = refund();
+        let sum = refund.lines[0].subtotal.try_add(refund.shipping.unwrap()).unwrap();
+        assert_eq!(sum.try_add(refund.adjustments[0].amount).unwrap(), refund.total);
+        assert_eq!(order().totals.refunded, refund.total);
+        assert_eq!(refund.transactions[0].amount, refund.total.shop);
+    }
+
+    #[test]
+    fn nothing_in_a_specimen_is_empty_and_it_survives_the_wire() {
+        fn full(at: &str, value: &Value) {
+            match value {
+                Value::Array(items) => {
+                    assert!(!items.is_empty(), "{at}");
+                    items.iter().for_each(|item| full(at, item));
+                }
+                Value::Object(fields) => {
+                    assert!(!fields.is_empty(), "{at}");
+                    fields.iter().for_each(|(name, value)| full(&format!("{at}.{name}"), value));
+                }
+                Value::String(text) => assert!(!text.is_empty(), "{at}"),
+                Value::Null => panic!("{at} is null"),
+                _ => {}
+            }
+        }
+        for kind in EntityKind::ALL {
+            let record = specimen(*kind);
+            let json = serde_json::to_value(&record).unwrap();
+            full(kind.as_str(), &json);
+            assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn every_action_can_be_made_from_the_specimens_it_accepts() {
+        for action in ActionKind::ALL {
+            for topic in Topic::ALL.iter().filter(|topic| action.accepts().contains(&topic.entity())) {
+                let change = specimen_change(*topic);
+                let made = Action::from_change(*action, &change);
+                let possible = *action == ActionKind::SendChange || change.record != Record::Deleted;
+                assert_eq!(made.is_ok(), possible, "{action} from {topic}: {made:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The durable store: what Spindel knows, in SQLite, behind one trait.
+//!
+//! The store is the truth and the queue only carries work. Every method is one transaction; writes that wait at the
+//! same moment share one commit (one fsync). No transaction is open while a vendor is called.
+
+mod types;
+
+pub use types::*;
+
+use spindel_model::{Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
+use std::{future::Future, pin::Pin};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type StoreResult<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// What Spindel needs of a database. One behaviour suite (`spindel_testkit::store_suite!`) holds for every implementation.
+pub trait Store: Send + Sync + 'static {
+    // --- ingest and polling
+
+    /// Commits an event before it answers; a repeated one is counted and named.
+    fn append(&self, event: NewEvent) -> StoreResult<'_, Appended>;
+    /// Commits a page of polled events together with the cursor that comes after it.
+    fn append_page(&self, events: Vec<NewEvent>, cursor: CursorMove) -> StoreResult<'_, Vec<Appended>>;
+    fn cursor(&self, connection: &str, kind: &str) -> StoreResult<'_, Option<String>>;
+    /// Keeps a refused request for a short time. Never fails a request: errors are for the log.
+    fn reject(&self, rejected: Rejected) -> StoreResult<'_, ()>;
+
+    // --- plan
+
+    /// Those of the named events that are still to be planned, with their bodies.
+    fn to_plan(&self, ids: Vec<EventId>) -> StoreResult<'_, Vec<Event>>;
+    /// Writes what an event means: its state, its search keys and its deliveries, placed in their lanes.
+    /// Answers what may be announced now. Planning the same event again adds nothing and revives what had not arrived.
+    fn plan(&self, plan: EventPlan) -> StoreResult<'_, Planned>;
+
+    // --- deliver
+
+    /// Leases those of the named deliveries that are due (or in doubt with a look-up due) at `now`. The rest is left out:
+    /// already done, not yet due, or not at the head of its lane.
+    fn claim(&self, claim: Claim) -> StoreResult<'_, Vec<Claimed>>;
+    /// Leases more due deliveries of the same flow and action, to fill a batch.
+    fn claim_more(&self, to: &str, flow: &str, action: spindel_model::ActionKind, limit: usize, by: Claimant) -> StoreResult<'_, Vec<Claimed>>;
+    /// Writes outcomes. One whose fence is outdated is refused and changes nothing.
+    /// An end lets the next of the lane move up; what became due now is named.
+    fn finish(&self, finishes: Vec<Finish>) -> StoreResult<'_, Vec<Finished>>;
+    /// Prolongs leases that are still held; answers which.
+    fn heartbeat(&self, leases: Vec<(DeliveryId, u64)>, until: Timestamp) -> StoreResult<'_, Vec<DeliveryId>>;
+
+    // --- sweep
+
+    /// Events that were accepted before `before` and are not planned yet, oldest first.
+    fn unplanned(&self, before: Timestamp, limit: usize) -> StoreResult<'_, Vec<EventId>>;
+    /// What is due for one destination and was not announced lately, oldest first; it counts as announced until `again`.
+    fn wake(&self, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> StoreResult<'_, Woken>;
+    /// Deliveries whose lease ran out by `now`, or that `node` left behind when it died: all of `node`'s when given.
+    fn expired(&self, now: Timestamp, node: Option<&str>, limit: usize) -> StoreResult<'_, Vec<Delivery>>;
+    /// When something next becomes due for this destination.
+    fn next_wake(&self, to: &str) -> StoreResult<'_, Option<Timestamp>>;
+
+    // --- people
+
+    fn events(&self, filter: EventFilter) -> StoreResult<'_, Vec<Event>>;
+    fn event(&self, id: EventId) -> StoreResult<'_, Option<Event>>;
+    fn deliveries(&self, filter: DeliveryFilter) -> StoreResult<'_, Vec<Delivery>>;
+    fn delivery(&self, id: DeliveryId) -> StoreResult<'_, Option<DeliveryDetail>>;
+    fn rejected(&self, limit: usize) -> StoreResult<'_, Vec<Rejected>>;
+    /// Puts ended or waiting deliveries back to work at once, attempts counted anew. Those that arrived are left alone.
+    fn retry(&self, ids: Vec<DeliveryId>, now: Timestamp) -> StoreResult<'_, Vec<Ready>>;
+    fn discard(&self, ids: Vec<DeliveryId>, by: &str, why: &str, now: Timestamp) -> StoreResult<'_, Vec<DeliveryId>>;
+    /// Sets events back to `accepted`, to be planned again with today's configuration.
+    fn replan(&self, ids: Vec<EventId>) -> StoreResult<'_, Vec<EventId>>;
+    /// All that is known of an order, by its number at the source or its number or id at a destination.
+    fn trace_order(&self, number: &str) -> StoreResult<'_, Trace>;
+    /// How many events and deliveries stand in each state. For people: reads whole indexes.
+    fn counts(&self) -> StoreResult<'_, Counts>;
+
+    // --- duties and housekeeping
+
+    /// Takes or keeps a duty that one node at a time has, until `until`; false when another has it.
+    fn hold_duty(&self, duty: &str, node: &str, now: Timestamp, until: Timestamp) -> StoreResult<'_, bool>;
+    fn setting(&self, key: &str) -> StoreResult<'_, Option<Vec<u8>>>;
+    fn set_setting(&self, key: &str, value: Vec<u8>) -> StoreResult<'_, ()>;
+    /// Deletes events that ended before `before` with all their deliveries, and rejected requests before `rejected_before`;
+    /// a bounded number at a time. Answers how many events went.
+    fn prune(&self, before: Timestamp, rejected_before: Timestamp, limit: usize) -> StoreResult<'_, usize>;
+    /// A cheap write, to see whether the store takes any.
+    fn probe(&self) -> StoreResult<'_, ()>;
+}

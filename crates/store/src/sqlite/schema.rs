@@ -1,0 +1,86 @@
+//! Opens connections to the database file and brings its schema forward.
+
+use super::failure::Tried;
+use crate::StoreError;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::{path::Path, time::Duration};
+
+/// One script per version, oldest first. Append; never edit one that was released.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+/// Older ones can lose committed data in WAL mode when two connections checkpoint and write at once.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connection that writes, with the newest schema.
+pub(super) fn open_writer(path: &Path) -> Tried<Connection> {
+    refuse_old_sqlite()?;
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    refuse_newer_schema(&connection)?;
+    // The page size holds from the first write on. Small, frequent checkpoints keep the slowest commits short.
+    connection.execute_batch(
+        "PRAGMA page_size = 16384;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 1000;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -32768;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(128);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that can only read.
+pub(super) fn open_reader(path: &Path) -> Tried<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch("PRAGMA cache_size = -4096;")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn refuse_old_sqlite() -> Tried<()> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::Unavailable(format!(
+            "SQLite {} can lose data in WAL mode: build with SQLite 3.51.3 or newer",
+            rusqlite::version()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Tried<usize> {
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(found as usize)
+}
+
+fn refuse_newer_schema(connection: &Connection) -> Tried<usize> {
+    let (found, known) = (version(connection)?, MIGRATIONS.len());
+    if found > known {
+        return Err(StoreError::NewerSchema { found: found as u32, known: known as u32 }.into());
+    }
+    Ok(found)
+}
+
+fn migrate(connection: &mut Connection) -> Tried<()> {
+    while version(connection)? < MIGRATIONS.len() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Read again under the lock: another process may have done it in the meantime.
+        let found = refuse_newer_schema(&transaction)?;
+        if let Some(script) = MIGRATIONS.get(found) {
+            transaction.execute_batch(script)?;
+            transaction.pragma_update(None, "user_version", found as u32 + 1)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}

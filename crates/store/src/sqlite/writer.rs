@@ -1,0 +1,249 @@
+//! The one thread that writes: jobs that wait at the same moment share one transaction and one fsync.
+
+use super::{
+    failure::{Failure, Tried},
+    schema,
+};
+use crate::StoreError;
+use rusqlite::Connection;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+use tokio::sync::oneshot;
+
+/// Jobs that may wait: what comes in is refused first, so that what is under way can still be finished.
+const WAITING_IN: usize = 4096;
+const WAITING: usize = WAITING_IN + 1024;
+/// Bytes of payloads that may wait.
+const WAITING_BYTES: usize = 64 << 20;
+/// What one transaction takes at most.
+const GROUP: usize = 512;
+const GROUP_BYTES: usize = 4 << 20;
+
+/// What a job is part of, for what is refused first under load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// New work: it can come again.
+    Intake,
+    /// Work under way.
+    Progress,
+}
+
+/// The way to the writing thread. Dropping it waits until what was submitted is written.
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    waiting: Arc<Waiting>,
+    commits: Arc<AtomicU64>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Writer {
+    pub fn start(path: PathBuf, connection: Connection) -> Result<Self, StoreError> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let commits = Arc::new(AtomicU64::new(0));
+        let worker = Worker { path, connection: Some(connection), jobs: receiver, commits: Arc::clone(&commits) };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || worker.run())
+            .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
+        Ok(Self { jobs: Some(sender), thread: Some(thread), waiting: Arc::default(), commits })
+    }
+
+    /// Transactions committed so far.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Relaxed)
+    }
+
+    /// Runs `work` in the next transaction and answers once that is on disk. `bytes` is what it keeps in memory until then.
+    /// `work` may run twice: its first run may be rolled back because of another job of the group.
+    pub async fn submit<T, F>(&self, part: Part, bytes: usize, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Tried<T> + Send + 'static,
+    {
+        let ticket = self.admit(part, bytes)?;
+        let (reply, answer) = oneshot::channel();
+        let job = Task { work, outcome: None, reply, ticket };
+        let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
+        jobs.try_send(Box::new(job)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    fn admit(&self, part: Part, bytes: usize) -> Result<Ticket, StoreError> {
+        let jobs = self.waiting.jobs.fetch_add(1, Relaxed);
+        let held = self.waiting.bytes.fetch_add(bytes, Relaxed);
+        let ticket = Ticket { waiting: Arc::clone(&self.waiting), bytes };
+        // One job alone may be larger than the limit; several may not.
+        if part == Part::Intake && (jobs >= WAITING_IN || (held > 0 && held + bytes > WAITING_BYTES)) {
+            return Err(StoreError::Overloaded);
+        }
+        Ok(ticket)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the writer has stopped".into())
+}
+
+/// A job's share of the memory that may wait.
+struct Ticket {
+    waiting: Arc<Waiting>,
+    bytes: usize,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.waiting.jobs.fetch_sub(1, Relaxed);
+        self.waiting.bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+trait Job: Send {
+    fn bytes(&self) -> usize;
+    /// Whether it did its work; what came of it is kept until [`Job::answer`].
+    fn run(&mut self, connection: &Connection) -> bool;
+    fn fail(&mut self, error: StoreError);
+    fn answer(self: Box<Self>);
+}
+
+struct Task<T, F> {
+    work: F,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    ticket: Ticket,
+}
+
+impl<T: Send, F: FnMut(&Connection) -> Tried<T> + Send> Job for Task<T, F> {
+    fn bytes(&self) -> usize {
+        self.ticket.bytes
+    }
+
+    fn run(&mut self, connection: &Connection) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
+            .unwrap_or_else(|_| Err(Failure::corrupt("a write panicked; its transaction was rolled back")));
+        let done = outcome.is_ok();
+        self.outcome = Some(outcome.map_err(|failure| failure.error));
+        done
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.outcome = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        // Nobody waits any more: the caller was cancelled.
+        let _ = self.reply.send(self.outcome.unwrap_or_else(|| Err(stopped())));
+    }
+}
+
+/// What runs on the thread.
+struct Worker {
+    path: PathBuf,
+    /// `None` after it broke; opened again for the next group.
+    connection: Option<Connection>,
+    jobs: Receiver<Box<dyn Job>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut group = self.gather(first);
+            if let Err(failure) = self.commit(&mut group) {
+                tracing::warn!(error = %failure.error, jobs = group.len(), "nothing of this group was written");
+                for job in &mut group {
+                    job.fail(failure.error.clone());
+                }
+                if failure.reopen {
+                    self.connection = None;
+                }
+            }
+            for job in group {
+                job.answer();
+            }
+        }
+    }
+
+    /// The first job and whatever waits behind it.
+    fn gather(&self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let mut bytes = first.bytes();
+        let mut group = vec![first];
+        while group.len() < GROUP && bytes < GROUP_BYTES {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            bytes += job.bytes();
+            group.push(job);
+        }
+        group
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Tried<()> {
+        let connection = match &mut self.connection {
+            Some(connection) => &*connection,
+            broken => broken.insert(schema::open_writer(&self.path)?),
+        };
+        let written = write(connection, group);
+        if written.is_err() && !connection.is_autocommit() {
+            connection.execute_batch("ROLLBACK").map_err(|error| Failure { reopen: true, ..error.into() })?;
+        }
+        written?;
+        self.commits.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
+/// All jobs in one transaction. Most of the time none fails, so savepoints, which copy every page they touch, are only
+/// made when one did: then the group runs again and the failing job fails alone.
+fn write(connection: &Connection, group: &mut [Box<dyn Job>]) -> Tried<()> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    if !group.iter_mut().all(|job| job.run(connection)) {
+        if !connection.is_autocommit() {
+            execute(connection, "ROLLBACK")?;
+        }
+        execute(connection, "BEGIN IMMEDIATE")?;
+        for job in group {
+            run_alone(connection, job.as_mut())?;
+        }
+    }
+    execute(connection, "COMMIT")
+}
+
+fn run_alone(connection: &Connection, job: &mut dyn Job) -> Tried<()> {
+    execute(connection, "SAVEPOINT job")?;
+    if !job.run(connection) {
+        if connection.is_autocommit() {
+            return Err(StoreError::Unavailable("the database gave up the whole transaction".into()).into());
+        }
+        execute(connection, "ROLLBACK TO job")?;
+    }
+    execute(connection, "RELEASE job")
+}
+
+fn execute(connection: &Connection, sql: &str) -> Tried<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Polls: a page is committed together with the cursor that comes after it, so that nothing between two pages is lost.
+
+use jiff::SignedDuration;
+use spindel_connect::{CallError, Cursor, Journal};
+use spindel_engine::{Account, Engine};
+use spindel_model::{Cause, Change, Clock, EntityKind, EventId, Timestamp};
+use spindel_store::{Appended, CursorMove, NewEvent, Store, StoreError};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked which polls are due.
+const TICK: Duration = Duration::from_millis(250);
+/// The duty of polling is kept this long beyond the interval, so that it moves on when its node dies.
+const DUTY_SLACK: SignedDuration = SignedDuration::from_secs(60);
+/// Pages of one round; what is left comes with the next.
+const MOST_PAGES: usize = 200;
+/// A failing poll rests longer and longer, up to this many intervals.
+const MOST_REST: u32 = 16;
+
+/// Polls for every flow that says `every`, until `stop`.
+pub struct Poller {
+    pub engine: Arc<Engine>,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub node: String,
+}
+
+/// Why a round of polling ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("connection `{0}` cannot poll {1} records")]
+    Unable(String, EntityKind),
+}
+
+#[derive(Default)]
+struct Schedule {
+    next: Option<Timestamp>,
+    failures: u32,
+}
+
+impl Poller {
+    pub async fn run(self, stop: CancellationToken) {
+        let mut schedules: HashMap<(String, EntityKind), Schedule> = HashMap::new();
+        while !stop.is_cancelled() {
+            for ((from, kind), every) in self.wanted() {
+                let now = self.clock.now();
+                let schedule = schedules.entry((from.clone(), kind)).or_default();
+                if schedule.next.is_some_and(|next| next > now) || !self.on_duty(&from, kind, every, now).await {
+                    continue;
+                }
+                let rest = match self.round(&from, kind).await {
+                    Ok(_) => {
+                        schedule.failures = 0;
+                        every
+                    }
+                    Err(error) => {
+                        schedule.failures += 1;
+                        if schedule.failures == 1 {
+                            tracing::warn!(connection = from, record = %kind, %error, "poll failed; it is tried again");
+                        }
+                        every * schedule.failures.min(MOST_REST)
+                    }
+                };
+                schedule.next = self.clock.now().checked_add(rest).ok();
+            }
+            tokio::select! { () = stop.cancelled() => {} () = tokio::time::sleep(TICK) => {} }
+        }
+    }
+
+    /// What is polled, by the most impatient flow.
+    fn wanted(&self) -> BTreeMap<(String, EntityKind), Duration> {
+        let mut wanted = BTreeMap::new();
+        for flow in &self.engine.wiring().flows {
+            let Some(every) = flow.every else { continue };
+            for topic in &flow.on {
+                let shortest = wanted.entry((flow.from.clone(), topic.entity())).or_insert(every);
+                *shortest = every.min(*shortest);
+            }
+        }
+        wanted
+    }
+
+    async fn on_duty(&self, from: &str, kind: EntityKind, every: Duration, now: Timestamp) -> bool {
+        let every = SignedDuration::try_from(every).unwrap_or(DUTY_SLACK);
+        let held = self.store.hold_duty(&format!("poll {kind} {from}"), &self.node, now, now + every + DUTY_SLACK).await;
+        held.unwrap_or(false)
+    }
+
+    /// Fetches all pages that are there now; answers how many changes were new.
+    pub async fn round(&self, from: &str, kind: EntityKind) -> Result<usize, PollError> {
+        let wiring = self.engine.wiring();
+        let account = wiring.account(from).ok_or_else(|| PollError::Unable(from.to_owned(), kind))?;
+        let mut cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
+        let mut new = 0;
+        for _ in 0..MOST_PAGES {
+            let page = self.page(account, kind, cursor.as_ref()).await?;
+            let moved = CursorMove { connection: from.to_owned(), kind: kind.as_str().to_owned(), cursor: page.cursor.0.clone() };
+            let events = page.changes.iter().map(|change| self.event(from, change)).collect();
+            for appended in self.store.append_page(events, moved).await? {
+                if let Appended::New(id) = appended {
+                    new += 1;
+                    self.engine.announce(id).await;
+                }
+            }
+            if !page.more || cursor.as_ref() == Some(&page.cursor) {
+                break;
+            }
+            cursor = Some(page.cursor);
+        }
+        Ok(new)
+    }
+
+    async fn page(&self, account: &Account, kind: EntityKind, cursor: Option<&Cursor>) -> Result<spindel_connect::Page, PollError> {
+        let api = account.api.with_journal(Journal::default());
+        let page = account.connection.poll(&api, kind, cursor, self.clock.now());
+        Ok(page.ok_or_else(|| PollError::Unable(account.name.clone(), kind))?.await?)
+    }
+
+    fn event(&self, from: &str, change: &Change) -> NewEvent {
+        let body = serde_json::to_vec(&[change]).unwrap_or_default();
+        NewEvent {
+            id: EventId::new(),
+            connection: from.to_owned(),
+            topic: change.topic.as_str().to_owned(),
+            cause: Cause::Poll,
+            // Overlapping windows bring the same state again; the same body is the same state.
+            dedupe_key: format!("{} {} {:016x}", change.entity, change.version.0, fingerprint(&body)),
+            received_at: self.clock.now(),
+            headers: Vec::new(),
+            body,
+        }
+    }
+}
+
+/// FNV-1a. Only tells apart two states that claim the same version; nobody gains by forging it.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,157 @@
+//! Files and parts of files that are made from code: the config schema, and the tables of what connectors can do.
+
+use crate::{Finding, Tree};
+use anyhow::{Context as _, Result, bail};
+use spindel_connect::{Described, Entry};
+use std::{fs, path::Path};
+
+const REMEDY: &str = "run `cargo xtask generate`";
+
+/// What a file should hold; `Err` says why that cannot be told.
+struct Generated {
+    path: String,
+    text: Result<String, String>,
+}
+
+/// Writes what is not current; answers what was written.
+pub fn write(root: &Path) -> Result<Vec<String>> {
+    let tree = Tree::read(root)?;
+    let mut written = Vec::new();
+    for it in all(&tree) {
+        let text = match it.text {
+            Ok(text) => text,
+            Err(problem) => bail!("{}: {problem}", it.path),
+        };
+        if tree.file(&it.path).is_none_or(|file| file.text != text) {
+            let path = root.join(&it.path);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            }
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            written.push(it.path);
+        }
+    }
+    Ok(written)
+}
+
+/// What is not current.
+pub fn check(root: &Path) -> Result<Vec<Finding>> {
+    Ok(stale(&Tree::read(root)?))
+}
+
+pub(crate) fn stale(tree: &Tree) -> Vec<Finding> {
+    let finding = |it: Generated| match (it.text, tree.file(&it.path)) {
+        (Err(problem), _) => Some(Finding::new(it.path, 1, problem, "add the two lines, then run `cargo xtask generate`")),
+        (Ok(_), None) => Some(Finding::new(it.path, 1, "the generated file is missing", REMEDY)),
+        (Ok(text), Some(file)) if text != file.text => {
+            let line = text.lines().zip(file.text.lines()).take_while(|(a, b)| a == b).count() + 1;
+            Some(Finding::new(it.path, line, "the generated text is not current", REMEDY))
+        }
+        _ => None,
+    };
+    all(tree).into_iter().filter_map(finding).collect()
+}
+
+fn all(tree: &Tree) -> Vec<Generated> {
+    let mut list = vec![
+        Generated { path: "config/spindel.schema.json".into(), text: Ok(schema()) },
+        part(tree, "README.md".into(), "connectors", &connectors(spindel_catalog::CONNECTORS)),
+    ];
+    for entry in spindel_catalog::CONNECTORS {
+        let path = format!("crates/connectors/{}/README.md", entry.info.id);
+        list.push(part(tree, path, "abilities", &abilities(&(entry.abilities)())));
+    }
+    list
+}
+
+fn schema() -> String {
+    format!("{:#}\n", spindel_config::schema())
+}
+
+/// The file with the text between `<!-- NAME -->` and `<!-- /NAME -->` replaced.
+fn part(tree: &Tree, path: String, name: &str, table: &str) -> Generated {
+    let text = match tree.file(&path) {
+        None => Err("the file is missing".to_owned()),
+        Some(file) => replaced(&file.text, name, table),
+    };
+    Generated { path, text }
+}
+
+fn replaced(text: &str, name: &str, table: &str) -> Result<String, String> {
+    let (open, close) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let around = text.split_once(&open).and_then(|(before, rest)| Some((before, rest.split_once(&close)?.1)));
+    let (before, after) = around.ok_or_else(|| format!("there is no `{open}` line with a `{close}` line below"))?;
+    Ok(format!("{before}{open}\n{table}{close}{after}"))
+}
+
+/// What a connector can do, for its own README.
+fn abilities(list: &[Described]) -> String {
+    let mut out = "| ability | may be repeated | in one call |\n|---|---|---|\n".to_owned();
+    for ability in list {
+        out += &match ability {
+            Described::Performs { repeat, batch, .. } => format!("| `{ability}` | {} | {batch} |\n", repeat.as_str()),
+            _ => format!("| `{ability}` | | |\n"),
+        };
+    }
+    out
+}
+
+/// All connectors, for the front page.
+fn connectors(catalog: &[Entry]) -> String {
+    let mut out = "| connector | kind | webhooks | does | reads | polls |\n|---|---|---|---|---|---|\n".to_owned();
+    for entry in catalog {
+        let list = (entry.abilities)();
+        let joined = |pick: fn(&Described) -> Option<&'static str>| {
+            list.iter().filter_map(pick).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        let webhooks = match (entry.receives(), list.contains(&Described::Subscribes)) {
+            (true, true) => "received, registered by Spindel",
+            (true, false) => "received",
+            (false, _) => "",
+        };
+        let does = joined(|it| match it {
+            Described::Performs { action, .. } => Some(action.as_str()),
+            _ => None,
+        });
+        let reads = joined(|it| match it {
+            Described::Reads(kind) => Some(kind.as_str()),
+            _ => None,
+        });
+        let polls = joined(|it| match it {
+            Described::Polls(kind) => Some(kind.as_str()),
+            _ => None,
+        });
+        let (id, kind) = (entry.info.id, entry.info.kind.as_str());
+        out += &format!("| [{id}](crates/connectors/{id}) | {kind} | {webhooks} | {does} | {reads} | {polls} |\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spindel_connect::Repeat;
+    use spindel_model::{ActionKind, EntityKind};
+
+    #[test]
+    fn only_the_text_between_the_marks_is_replaced() {
+        let text = "# A\n<!-- abilities -->\nold\n<!-- /abilities -->\nend\n";
+        assert_eq!(replaced(text, "abilities", "new\n").unwrap(), "# A\n<!-- abilities -->\nnew\n<!-- /abilities -->\nend\n");
+        assert!(replaced("# A\n", "abilities", "new\n").unwrap_err().contains("<!-- abilities -->"));
+        assert!(replaced("<!-- /abilities -->\n<!-- abilities -->\n", "abilities", "new\n").is_err());
+    }
+
+    #[test]
+    fn a_table_of_abilities_says_how_each_may_be_repeated() {
+        let rows = [
+            Described::Receives,
+            Described::Performs { action: ActionKind::SetStock, repeat: Repeat::VendorKey, batch: 250 },
+            Described::Polls(EntityKind::Stock),
+        ];
+        assert_eq!(
+            abilities(&rows),
+            "| ability | may be repeated | in one call |\n|---|---|---|\n\
+             | `receive` | | |\n| `set_stock` | vendor key | 250 |\n| `poll stock` | | |\n"
+        );
+    }
+}

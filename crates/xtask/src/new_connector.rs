@@ -1,0 +1,161 @@
+//! Writes the skeleton of a connector that builds at once, and its lines in the two places that list connectors.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use std::{fs, path::Path};
+
+/// File in the connector's folder, and its template.
+const FILES: &[(&str, &str)] = &[
+    ("Cargo.toml", include_str!("../templates/Cargo.toml.template")),
+    ("README.md", include_str!("../templates/README.md.template")),
+    ("src/lib.rs", include_str!("../templates/lib.rs.template")),
+    ("src/receive.rs", include_str!("../templates/receive.rs.template")),
+    ("src/perform.rs", include_str!("../templates/perform.rs.template")),
+    ("src/wire.rs", include_str!("../templates/wire.rs.template")),
+    ("fixtures/receive_item_changed.json", include_str!("../templates/receive_item_changed.json.template")),
+    ("fixtures/set_stock.json", include_str!("../templates/set_stock.json.template")),
+    ("tests/conformance.rs", include_str!("../templates/conformance.rs.template")),
+];
+
+/// Writes it all; answers what was done and what comes next.
+pub fn write(root: &Path, name: &str) -> Result<Vec<String>> {
+    check_name(name)?;
+    let folder = format!("crates/connectors/{name}");
+    ensure!(!root.join(&folder).exists(), "{folder} exists already");
+    let edits = edits(name)
+        .into_iter()
+        .map(|edit| {
+            let text = fs::read_to_string(root.join(edit.file)).with_context(|| format!("cannot read {}", edit.file))?;
+            let text = edit.apply(&text).with_context(|| format!("{} does not look as expected", edit.file))?;
+            // Written at once, so that the next edit of the same file sees it; nothing is written before the first has worked.
+            fs::write(root.join(edit.file), text).with_context(|| format!("cannot write {}", edit.file))?;
+            Ok(format!("added to {}: {}", edit.file, edit.line.trim()))
+        })
+        .collect::<Result<Vec<String>>>()?;
+    let mut said = edits;
+    for (file, template) in FILES {
+        let path = root.join(&folder).join(file);
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        fs::write(&path, filled(template, name)).with_context(|| format!("cannot write {}", path.display()))?;
+        said.push(format!("wrote {folder}/{file}"));
+    }
+    said.push(format!(
+        "next: `cargo nextest run -p spindel-connector-{name}`, then `cargo xtask generate`; crates/connectors/README.md goes on from here"
+    ));
+    Ok(said)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let is_name = name.starts_with(|it: char| it.is_ascii_lowercase())
+        && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
+        && !name.ends_with('-')
+        && !name.contains("--");
+    ensure!(is_name, "`{name}` is no name for a connector: small letters, digits and single hyphens, as in `business-central`");
+    Ok(())
+}
+
+fn filled(template: &str, name: &str) -> String {
+    template.replace("{{name}}", name).replace("{{module}}", &name.replace('-', "_")).replace("{{Type}}", &type_name(name))
+}
+
+/// `business-central` is `BusinessCentral`.
+fn type_name(name: &str) -> String {
+    name.split('-')
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        })
+        .collect()
+}
+
+/// A line that joins its like, in alphabetical order.
+struct Edit {
+    file: &'static str,
+    /// What its neighbours begin with, blanks included.
+    like: &'static str,
+    line: String,
+}
+
+fn edits(name: &str) -> Vec<Edit> {
+    vec![
+        Edit { file: "Cargo.toml", like: "    \"crates/connectors/", line: format!("    \"crates/connectors/{name}\",") },
+        Edit {
+            file: "Cargo.toml",
+            like: "spindel-connector-",
+            line: format!("spindel-connector-{name} = {{ path = \"crates/connectors/{name}\" }}"),
+        },
+        Edit {
+            file: "crates/catalog/Cargo.toml",
+            like: "spindel-connector-",
+            line: format!("spindel-connector-{name}.workspace = true"),
+        },
+        Edit {
+            file: "crates/catalog/src/lib.rs",
+            like: "    entry::<spindel_connector_",
+            line: format!("    entry::<spindel_connector_{}::{}>(),", name.replace('-', "_"), type_name(name)),
+        },
+    ]
+}
+
+impl Edit {
+    fn apply(&self, text: &str) -> Result<String> {
+        let mut lines: Vec<&str> = text.lines().collect();
+        let Some(first) = lines.iter().position(|line| line.starts_with(self.like)) else {
+            bail!("there is no line that begins with `{}`", self.like.trim());
+        };
+        let block = lines[first..].iter().take_while(|line| line.starts_with(self.like)).count();
+        let name = |line: &str| line[self.like.len()..].split(|it: char| !it.is_alphanumeric() && it != '-' && it != '_').next().unwrap_or_default().to_owned();
+        let before = lines[first..first + block].iter().take_while(|line| name(line) < name(&self.line)).count();
+        lines.insert(first + before, &self.line);
+        Ok(lines.join("\n") + "\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_config_files() {
+        for good in ["acme", "business-central", "e-conomic", "a1"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Acme", "1a", "a_b", "a-", "-a", "a--b", "a/b", "../x"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+        assert_eq!(type_name("business-central"), "BusinessCentral");
+    }
+
+    #[test]
+    fn a_line_joins_its_like_in_order() {
+        let text = "a\n    \"crates/connectors/bring\",\n    \"crates/connectors/odoo\",\nz\n";
+        let place = |name: &str| edits(name)[0].apply(text).unwrap().lines().position(|it| it.contains(&format!("/{name}\""))).unwrap();
+        assert_eq!([place("acme"), place("fortnox"), place("zalando")], [1, 2, 3]);
+        assert!(edits("acme")[0].apply("nothing\n").is_err());
+    }
+
+    /// Every shared file as it really is: the edits keep applying.
+    #[test]
+    fn the_shared_files_take_a_new_connector() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["Cargo.toml", "crates/catalog/Cargo.toml", "crates/catalog/src/lib.rs"] {
+            let to = root.path().join(file);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(crate::repository().join(file), to).unwrap();
+        }
+        write(root.path(), "new-vendor").unwrap();
+        let read = |file: &str| fs::read_to_string(root.path().join(file)).unwrap();
+        assert!(read("Cargo.toml").contains("\n    \"crates/connectors/new-vendor\",\n"));
+        assert!(read("Cargo.toml").contains("\nspindel-connector-new-vendor = { path = \"crates/connectors/new-vendor\" }\n"));
+        assert!(read("crates/catalog/Cargo.toml").contains("\nspindel-connector-new-vendor.workspace = true\n"));
+        assert!(read("crates/catalog/src/lib.rs").contains("\n    entry::<spindel_connector_new_vendor::NewVendor>(),\n"));
+        assert!(read("crates/connectors/new-vendor/src/lib.rs").contains("pub struct NewVendor"));
+        assert!(write(root.path(), "new-vendor").unwrap_err().to_string().contains("exists already"));
+    }
+
+    #[test]
+    fn no_template_leaves_a_gap() {
+        for (file, template) in FILES {
+            assert!(!filled(template, "new-vendor").contains("{{"), "{file}");
+        }
+    }
+}

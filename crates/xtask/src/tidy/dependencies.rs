@@ -1,0 +1,230 @@
+//! The dependency rule: connectors know `connect` and `model` and nothing else of ours, only `catalog` knows connectors
+//! by name, and only `http`, `store` and `queue` know an HTTP client, a database or a broker.
+
+use crate::{Finding, Tree};
+use anyhow::{Context as _, Result};
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::path::Path;
+
+/// Which of our packages may build on which. A `*` at the end stands for any ending.
+const EDGES: &[(&str, &[&str])] = &[
+    ("spindel", &[
+        "spindel-catalog",
+        "spindel-config",
+        "spindel-connect",
+        "spindel-engine",
+        "spindel-http",
+        "spindel-ingest",
+        "spindel-model",
+        "spindel-queue",
+        "spindel-simulators", // the demo
+        "spindel-store",
+        "spindel-sync",
+    ]),
+    ("spindel-catalog", &["spindel-connect", "spindel-connector-*"]),
+    ("spindel-config", &["spindel-catalog", "spindel-connect", "spindel-model"]),
+    ("spindel-connect", &["spindel-model"]),
+    ("spindel-connector-*", &["spindel-connect", "spindel-model"]),
+    ("spindel-engine", &["spindel-config", "spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
+    ("spindel-http", &["spindel-connect", "spindel-model"]),
+    ("spindel-ingest", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
+    ("spindel-model", &[]),
+    ("spindel-queue", &["spindel-model"]),
+    ("spindel-simulators", &["spindel-model"]),
+    ("spindel-store", &["spindel-model"]),
+    // Polling commits as the engine's planner expects it, by the flows of the config.
+    ("spindel-sync", &["spindel-config", "spindel-connect", "spindel-engine", "spindel-model", "spindel-queue", "spindel-store"]),
+    ("spindel-testkit", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
+    // Looks at a started Spindel from outside: vendors and files, never its inner crates.
+    ("spindel-tests", &["spindel-model", "spindel-simulators"]),
+    ("xtask", &["spindel-catalog", "spindel-config", "spindel-connect", "spindel-model"]),
+];
+
+/// What every package may use for its tests.
+const IN_TESTS: &[&str] = &["spindel-simulators", "spindel-testkit"];
+
+/// A crate that only few packages may know.
+struct Kept {
+    name: &'static str,
+    by: &'static [&'static str],
+    /// Whether tests of any package may use it.
+    in_tests: bool,
+    why: &'static str,
+}
+
+const KEPT: &[Kept] = &[
+    Kept {
+        name: "reqwest",
+        // `simulators` send webhooks, `spindel send` posts to a running Spindel, `tests` are senders: none of them calls a vendor.
+        by: &["spindel", "spindel-http", "spindel-simulators", "spindel-tests"],
+        in_tests: true,
+        why: "vendors are called through `spindel_connect::Api` alone, where auth, limits, caps and redaction are",
+    },
+    Kept {
+        name: "rusqlite",
+        // `tests` look into the file of a killed Spindel.
+        by: &["spindel-store", "spindel-tests"],
+        in_tests: false,
+        why: "the database is behind `spindel_store::Store`",
+    },
+    Kept { name: "lapin", by: &["spindel-queue"], in_tests: false, why: "the broker is behind `spindel_queue::Queue`" },
+    Kept { name: "backoff", by: &["spindel-engine"], in_tests: false, why: "only the engine retries" },
+    Kept { name: "jaq-core", by: &["spindel-engine"], in_tests: false, why: JQ },
+    Kept { name: "jaq-json", by: &["spindel-engine"], in_tests: false, why: JQ },
+    Kept { name: "jaq-std", by: &["spindel-engine"], in_tests: false, why: JQ },
+];
+const JQ: &str = "jq runs in child processes that the engine starts and can kill";
+
+/// All that a connector may use of others: it holds vendor knowledge and does no I/O of its own.
+const CONNECTOR_CRATES: &[&str] =
+    &["base64", "bytes", "http", "jiff", "rust_decimal", "schemars", "serde", "serde_json", "thiserror", "url", "uuid"];
+const CONNECTOR_CRATES_IN_TESTS: &[&str] = &["insta", "proptest", "tokio"];
+
+/// A package as far as these rules look at it.
+pub struct Package {
+    pub name: String,
+    pub manifest: String,
+    pub dependencies: Vec<Dependency>,
+}
+
+pub struct Dependency {
+    pub name: String,
+    pub in_tests: bool,
+}
+
+pub fn packages(root: &Path) -> Result<Vec<Package>> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root.join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("`cargo metadata` does not work here")?;
+    let package = |it: cargo_metadata::Package| Package {
+        manifest: it.manifest_path.strip_prefix(&metadata.workspace_root).unwrap_or(&it.manifest_path).to_string(),
+        name: it.name.to_string(),
+        dependencies: it
+            .dependencies
+            .iter()
+            .map(|one| Dependency { name: one.name.clone(), in_tests: one.kind == DependencyKind::Development })
+            .collect(),
+    };
+    Ok(metadata.packages.into_iter().map(package).collect())
+}
+
+pub fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let ours = |name: &str| packages.iter().any(|package| package.name == name);
+    for package in packages {
+        let Some((_, allowed)) = EDGES.iter().find(|(pattern, _)| matches(pattern, &package.name)) else {
+            findings.push(Finding::new(
+                &package.manifest,
+                1,
+                format!("`{}` has no row in the table of allowed dependencies", package.name),
+                "add one to EDGES in crates/xtask/src/tidy/dependencies.rs, and the crate to the code map in crates/README.md",
+            ));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let refused = if ours(&dependency.name) {
+                own_edge(allowed, dependency)
+            } else {
+                foreign_edge(&package.name, dependency)
+            };
+            if let Some(why) = refused {
+                let line = tree
+                    .file(&package.manifest)
+                    .map_or(1, |file| file.line_where(|line| line.starts_with(dependency.name.as_str())));
+                let problem = format!("`{}` may not depend on `{}`: {why}", package.name, dependency.name);
+                findings.push(Finding::new(&package.manifest, line, problem, "see the dependency rule in crates/README.md"));
+            }
+        }
+    }
+    findings
+}
+
+/// Why this edge between two of our packages is refused.
+fn own_edge(allowed: &[&str], dependency: &Dependency) -> Option<String> {
+    let fits = |list: &[&str]| list.iter().any(|pattern| matches(pattern, &dependency.name));
+    if fits(allowed) || (dependency.in_tests && fits(IN_TESTS)) {
+        return None;
+    }
+    Some(match allowed {
+        [] => "it builds on none of our crates".to_owned(),
+        _ => format!("it builds on {}", allowed.join(", ")),
+    })
+}
+
+/// Why this package may not know this third-party crate.
+fn foreign_edge(package: &str, dependency: &Dependency) -> Option<String> {
+    let name = dependency.name.as_str();
+    if let Some(kept) = KEPT.iter().find(|kept| kept.name == name) {
+        let may = kept.by.contains(&package) || (dependency.in_tests && kept.in_tests);
+        return (!may).then(|| kept.why.to_owned());
+    }
+    if matches("spindel-connector-*", package) {
+        let may = CONNECTOR_CRATES.contains(&name) || (dependency.in_tests && CONNECTOR_CRATES_IN_TESTS.contains(&name));
+        return (!may).then(|| format!("a connector does no I/O of its own and uses only {}", CONNECTOR_CRATES.join(", ")));
+    }
+    None
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, normal: &[&str], in_tests: &[&str]) -> Package {
+        let row = |in_tests| move |name: &&str| Dependency { name: (*name).to_owned(), in_tests };
+        Package {
+            name: name.to_owned(),
+            manifest: format!("{name}/Cargo.toml"),
+            dependencies: normal.iter().map(row(false)).chain(in_tests.iter().map(row(true))).collect(),
+        }
+    }
+
+    fn refused(packages: &[Package]) -> Vec<String> {
+        let short = |it: Finding| it.problem.split(':').next().unwrap_or_default().to_owned();
+        check(packages, &Tree::default()).into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn a_connector_knows_the_contract_and_nothing_else_of_ours() {
+        let connect = || package("spindel-connect", &[], &[]);
+        let store = || package("spindel-store", &[], &[]);
+        let testkit = || package("spindel-testkit", &[], &[]);
+        let good = package("spindel-connector-x", &["spindel-connect", "serde"], &["spindel-testkit", "tokio"]);
+        assert_eq!(refused(&[good, connect(), store(), testkit()]), [""; 0]);
+        let bad = package("spindel-connector-x", &["spindel-store", "tokio", "reqwest", "spindel-testkit"], &[]);
+        assert_eq!(
+            refused(&[bad, connect(), store(), testkit()]),
+            ["spindel-store", "tokio", "reqwest", "spindel-testkit"].map(|it| format!("`spindel-connector-x` may not depend on `{it}`"))
+        );
+    }
+
+    #[test]
+    fn only_the_catalog_knows_connectors_by_name() {
+        let all = |who: &str| [package(who, &["spindel-connector-x"], &[]), package("spindel-connector-x", &[], &[])];
+        assert_eq!(refused(&all("spindel-catalog")), [""; 0]);
+        for who in ["spindel", "spindel-engine", "spindel-config", "xtask", "spindel-tests"] {
+            assert_eq!(refused(&all(who)), [format!("`{who}` may not depend on `spindel-connector-x`")]);
+        }
+    }
+
+    #[test]
+    fn client_database_and_broker_are_known_in_one_place_each() {
+        for (name, keeper) in [("reqwest", "spindel-http"), ("rusqlite", "spindel-store"), ("lapin", "spindel-queue"), ("backoff", "spindel-engine")] {
+            assert_eq!(refused(&[package(keeper, &[name], &[])]), [""; 0]);
+            assert_eq!(refused(&[package("spindel-ingest", &[name], &[])]), [format!("`spindel-ingest` may not depend on `{name}`")]);
+        }
+    }
+
+    #[test]
+    fn an_unknown_package_needs_a_row() {
+        assert_eq!(refused(&[package("spindel-new", &[], &[])]), ["`spindel-new` has no row in the table of allowed dependencies"]);
+    }
+}
