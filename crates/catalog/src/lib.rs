@@ -1,1 +1,31 @@
-//! stub
+//! The one alphabetical list of connectors. Nothing else in Spindel knows a vendor by name.
+
+use spindel_connect::{Entry, entry};
+
+/// Every connector, by id.
+pub static CATALOG: &[Entry] = &[
+    entry::<spindel_connector_odoo::Odoo>(),
+    entry::<spindel_connector_shopify::Shopify>(),
+    entry::<spindel_connector_webhook::Webhook>(),
+];
+
+/// The connector of this id.
+pub fn find(id: &str) -> Option<&'static Entry> {
+    CATALOG.iter().find(|entry| entry.info.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_alphabetical_and_names_each_connector_once() {
+        assert!(CATALOG.windows(2).all(|pair| pair[0].info.id < pair[1].info.id));
+    }
+
+    #[test]
+    fn a_connector_is_found_by_its_id() {
+        assert_eq!(find("shopify").unwrap().info.name, "Shopify");
+        assert!(find("shopfiy").is_none());
+    }
+}

@@ -25,12 +25,7 @@ impl ConnectionDraft<'_> {
     }
 }
 
-pub(crate) fn read<'a>(
-    field: &'a Field,
-    catalog: &[Entry],
-    env: Env<'_>,
-    findings: &mut Findings<'_>,
-) -> ConnectionDraft<'a> {
+pub(crate) fn read<'a>(field: &'a Field, catalog: &[Entry], env: Env<'_>, findings: &mut Findings<'_>) -> ConnectionDraft<'a> {
     let path = join("connections", &field.name);
     let mut draft = ConnectionDraft { field, path: path.clone(), entry: None, settings: None };
     if let Err(misfit) = measure::name(&field.name) {
@@ -47,7 +42,8 @@ pub(crate) fn read<'a>(
         let entry = catalog.iter().find(|entry| entry.info.id == id);
         if entry.is_none() {
             let ids = catalog.iter().map(|entry| entry.info.id);
-            let misfit = Misfit::new("unknown_connector", format!("`{id}` is not a connector")).choices(id, ids);
+            let misfit =
+                Misfit::new("unknown_connector", format!("there is no connector `{}`", measure::shortened(id))).choices(id, ids);
             findings.error(&section.at("connector"), &findings.document.place(&section.at("connector")), misfit);
         }
         entry.copied()
@@ -66,7 +62,11 @@ pub(crate) fn read<'a>(
     if insecure_accept_unsigned {
         let misfit = Misfit::new("unsigned_accepted", format!("connection \"{}\" believes anybody who can reach it", field.name))
             .hint("remove `insecure_accept_unsigned` outside of tests");
-        findings.warning(&section.at("insecure_accept_unsigned"), &findings.document.place(&section.at("insecure_accept_unsigned")), misfit);
+        findings.warning(
+            &section.at("insecure_accept_unsigned"),
+            &findings.document.place(&section.at("insecure_accept_unsigned")),
+            misfit,
+        );
     }
     let connected = Vendor { entry, env, root: (entry.schema)().to_value() }.connect(&field.node, &path, findings);
     draft.settings = (|| {
@@ -134,7 +134,8 @@ impl Vendor<'_> {
             Ok(connected) => walk.stand_ins.is_empty().then_some(connected),
             Err(error) => {
                 let at = if error.field.is_empty() { path.to_owned() } else { format!("{path}.{}", error.field) };
-                let about_stand_in = !walk.stand_ins.is_empty() && (error.field.is_empty() || walk.stand_ins.iter().any(|it| at.starts_with(it)));
+                let about_stand_in =
+                    !walk.stand_ins.is_empty() && (error.field.is_empty() || walk.stand_ins.iter().any(|it| at.starts_with(it)));
                 if !about_stand_in {
                     findings.error(&at, &findings.document.place(&at), Misfit::new("invalid_value", error.to_string()));
                 }
@@ -182,6 +183,7 @@ impl Vendor<'_> {
         }
         let tables = tagged(node, tables);
         let mut json = Map::new();
+        let mut meant = Vec::new();
         for field in node.fields() {
             let at = join(path, &field.name);
             let constants = constants(&tables, &field.name);
@@ -200,19 +202,21 @@ impl Vendor<'_> {
                     }
                     names.sort_unstable();
                     names.dedup();
-                    findings.error(&at, &field.span, unknown_key(&field.name).choices(&field.name, names));
+                    let misfit = unknown_key(&field.name).choices(&field.name, names);
+                    meant.extend(misfit.nearest.clone());
+                    findings.error(&at, &field.span, misfit);
                 }
             }
         }
         if let [form] = tables.as_slice() {
-            self.require(node, form, path, walk, findings);
+            self.require(node, form, path, &meant, walk, findings);
         }
         Some(Json::Object(json))
     }
 
-    fn require(&self, node: &Node, form: &Json, path: &str, walk: &mut Walk, findings: &mut Findings<'_>) {
+    fn require(&self, node: &Node, form: &Json, path: &str, meant: &[String], walk: &mut Walk, findings: &mut Findings<'_>) {
         let required = form.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        for name in required.filter(|name| node.get(name).is_none()) {
+        for name in required.filter(|name| node.get(name).is_none() && !meant.iter().any(|it| it == name)) {
             walk.broken = true;
             let property = form["properties"].get(name).unwrap_or(&Json::Null);
             let forms = self.forms(property);
@@ -230,11 +234,11 @@ impl Vendor<'_> {
 
     /// The schema and all its alternatives, with references followed.
     fn forms<'s>(&'s self, schema: &'s Json) -> Vec<&'s Json> {
-        let mut forms = Vec::new();
+        let mut forms: Vec<&'s Json> = Vec::new();
         let mut open = vec![schema];
         while let Some(form) = open.pop() {
             // A schema that refers to itself would go on for ever.
-            if forms.len() >= 64 || forms.iter().any(|it| std::ptr::eq(*it, form)) {
+            if forms.len() >= 64 || forms.iter().any(|it| std::ptr::eq::<Json>(*it, form)) {
                 continue;
             }
             forms.push(form);

@@ -59,7 +59,8 @@ impl Document {
         let empty = Node { span: 0..0, value: Value::Table(Vec::new()) };
         if text.len() > MAX_BYTES {
             document.text.clear();
-            let misfit = Misfit::new("too_large", format!("the file is larger than {MAX_BYTES} bytes; a config file is expected"));
+            let misfit =
+                Misfit::new("too_large", format!("the file is larger than {MAX_BYTES} bytes; a config file is expected"));
             let problem = document.problem(Level::Error, "", &(0..0), misfit);
             return (document, empty, vec![problem]);
         }
@@ -159,9 +160,10 @@ fn guessed_secrets(text: &str) -> Vec<Span> {
             let sounds_secret = ["secret", "password", "passwd", "token", "credential"].iter().any(|it| key.contains(it))
                 || key.trim_matches(['"', '\'']).ends_with("key");
             let value = line[at + 1..].trim_start();
+            let value_start = start + line.len() - value.len();
             let refers = value.starts_with('{') || value.starts_with('[') && value.contains('{');
             if sounds_secret && !refers {
-                found.push(start + at + 1..end);
+                found.push(value_start.min(end)..end);
                 break;
             }
         }

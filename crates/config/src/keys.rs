@@ -35,7 +35,12 @@ pub(crate) const OUTBOUND: &[Key] =
 pub(crate) const CONNECTION: &[Key] = &[
     Key::needed("connector", Shape::Text, "the vendor this is an account at"),
     Key::default("body_limit", Shape::Size, "2MiB", "the largest webhook that is accepted"),
-    Key::default("insecure_accept_unsigned", Shape::Flag, "false", "believe requests without a proof; for tests behind a wall only"),
+    Key::default(
+        "insecure_accept_unsigned",
+        Shape::Flag,
+        "false",
+        "believe requests without a proof; for tests behind a wall only",
+    ),
     Key::default("concurrency", Shape::Whole, "4", "deliveries to this connection at the same time"),
     Key::default("timeout", Shape::Duration, "30s", "for one call to the vendor"),
 ];
@@ -47,7 +52,12 @@ pub(crate) const FLOW: &[Key] = &[
     Key::needed("do", Shape::Choice(actions), "the action that is asked of it"),
     Key::optional("when", Shape::Filter, "conditions on the record; all must hold"),
     Key::default("lag", Shape::Duration, "0s", "how long to wait after arrival, for edits to settle"),
-    Key::default("trust", Shape::Choice(trust), "payload", "`payload` applies the webhook's content, `refetch` reads the record back first"),
+    Key::default(
+        "trust",
+        Shape::Choice(trust),
+        "payload",
+        "`payload` applies the webhook's content, `refetch` reads the record back first",
+    ),
     Key::optional("every", Shape::Duration, "poll the source this often"),
     Key::optional("map", Shape::Text, "a jq program over the action"),
     Key::optional("retry", Shape::Table(RETRY), "when an action is tried again"),

@@ -106,7 +106,20 @@ mod tests {
         {
             assert_eq!(duration(text).unwrap(), Duration::from_millis(millis), "{text}");
         }
-        for text in ["", "5", "m", "5 m", "-5m", "1.5h", "5m1h", "5m5m", "5M", "99999999999999999999s", "400000000d", "9d99999999999999999999h"] {
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "1.5h",
+            "5m1h",
+            "5m5m",
+            "5M",
+            "99999999999999999999s",
+            "400000000d",
+            "9d99999999999999999999h",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

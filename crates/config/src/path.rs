@@ -1,21 +1,9 @@
-//! A path into a record: `totals.grand.shop.amount`, `lines.sku`. It reaches into lists: any element will do.
+//! Paths of filters, tried on invented records: does the field exist, what kind of value stands there, what else could be meant?
 
-use crate::{filter::fields_of, problem::Misfit};
+use crate::problem::Misfit;
 use serde_json::Value as Json;
-use spindel_model::{EntityKind, Record, specimen};
-use std::{collections::BTreeSet, fmt};
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Path(String);
-
-/// The values that a path leads to.
-pub(crate) struct Reached<'a> {
-    pub values: Vec<&'a Json>,
-    /// There is a value, or a list without one.
-    pub exists: bool,
-    /// The last step is a list.
-    pub list: bool,
-}
+use spindel_model::{Change, Decimal, EntityKind, Record, Timestamp, Topic, at_path, specimen, specimen_change, view};
+use std::{collections::BTreeSet, str::FromStr};
 
 /// Shorthands, and where they lead in an order and in a refund.
 const SHORTHANDS: &[(&str, [&str; 2])] = &[
@@ -23,148 +11,87 @@ const SHORTHANDS: &[(&str, [&str; 2])] = &[
     ("total.currency", ["totals.grand.shop.currency", "total.shop.currency"]),
 ];
 
-/// What may be shown in the reason of a skipped delivery: amounts, states and such, never what could be about a person.
-const IMPERSONAL: &[&str] = &[
-    "amount", "available", "currency", "fulfilment_state", "kind", "on_hand", "payment_state", "presentment_currency", "quantity",
-    "quantity_ordered", "quantity_refunded", "rate", "restock", "state", "status", "topic",
-];
+/// What a path leads to in records of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leads {
+    Nowhere,
+    /// To text, a number or a flag.
+    Value,
+    /// To a list of values.
+    List,
+    /// To a group of fields.
+    Group,
+    /// To a field of the vendor's own; nothing is known of it.
+    Open,
+}
 
-/// More values than this are not looked at: a record has at most some hundred lines.
-const MAX_VALUES: usize = 10_000;
-
-impl Path {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+pub(crate) fn leads(path: &str, kind: EntityKind) -> Leads {
+    if path.split('.').any(|it| it == "attributes") || kind == EntityKind::Shop && path != "topic" {
+        return Leads::Open;
     }
-
-    pub fn is_topic(&self) -> bool {
-        self.0 == "topic"
+    match at_path(&invented(kind), path).first() {
+        None => Leads::Nowhere,
+        Some(Json::Object(_)) => Leads::Group,
+        Some(Json::Array(items)) if items.iter().any(|it| it.is_object() || it.is_array()) => Leads::Group,
+        Some(Json::Array(_)) => Leads::List,
+        Some(_) => Leads::Value,
     }
+}
 
-    pub fn is_impersonal(&self) -> bool {
-        // A vendor's own fields may be called anything.
-        !self.0.contains("attributes") && IMPERSONAL.contains(&self.0.rsplit('.').next().unwrap_or_default())
-    }
-
-    pub fn reach<'a>(&self, record: &'a Json) -> Reached<'a> {
-        let direct = reach(&self.0, record);
-        if direct.exists {
-            return direct;
+/// What could stand here instead: the fields below the part that is right.
+pub(crate) fn unknown(path: &str, kinds: &[EntityKind]) -> Misfit {
+    let names = kinds.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!("`{path}` is not a field of: {names}");
+    let mut all = BTreeSet::new();
+    let mut beside = BTreeSet::new();
+    for record in kinds.iter().map(|it| invented(*it)) {
+        leaves("", &record, &mut all);
+        let mut right = path;
+        while !right.is_empty() && at_path(&record, right).is_empty() {
+            right = right.rsplit_once('.').map_or("", |(head, _)| head);
         }
-        self.shorthand().iter().map(|it| reach(it, record)).find(|it| it.exists).unwrap_or(direct)
+        let below = if right.is_empty() { String::new() } else { format!("{right}.") };
+        let rest = all.iter().filter_map(|it| it.strip_prefix(&below));
+        beside.extend(rest.map(|it| format!("{below}{}", it.split('.').next().unwrap_or(it))));
     }
+    let nearest = Misfit::new("unknown_path", "").choices(path, all).nearest;
+    let misfit = Misfit::new("unknown_path", message).choices(path, beside);
+    Misfit { nearest: nearest.or(misfit.nearest.clone()), ..misfit }
+}
 
-    fn shorthand(&self) -> &'static [&'static str] {
-        SHORTHANDS.iter().find(|(name, _)| *name == self.0).map_or(&[], |(_, targets)| targets)
+/// Whether a record of this kind can ever hold this value here: tried on an invented one.
+pub(crate) fn can_be(path: &str, kind: EntityKind, wanted: &str) -> Result<(), Misfit> {
+    let Ok(mut json) = serde_json::to_value(specimen(kind)) else { return Ok(()) };
+    let shorthand = SHORTHANDS.iter().find(|(name, _)| *name == path).map(|(_, targets)| targets.as_slice());
+    let mut targets = std::iter::once(path).chain(shorthand.unwrap_or_default().iter().copied());
+    let Some(old) = targets.find_map(|it| replace(&mut json["data"], it, wanted)) else { return Ok(()) };
+    match serde_json::from_value::<Record>(json) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(impossible(path, wanted, &old, &error.to_string())),
     }
+}
 
-    /// Whether records of this kind have such a field, as far as one can know.
-    pub fn is_in(&self, kind: EntityKind) -> bool {
-        let record = fields_of(&specimen(kind));
-        // Vendors' own fields are not known here.
-        let attribute = self.0.split('.').any(|it| it == "attributes");
-        self.is_topic() || kind == EntityKind::Shop || attribute || self.reach(&record).exists
-    }
-
-    /// What could stand here instead: the fields of the last part that is right, the shorthands at the top.
-    pub fn unknown(&self, kinds: &[EntityKind]) -> Misfit {
-        let names = kinds.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
-        let misfit = Misfit::new("unknown_path", format!("`{}` is not a field of: {names}", self.0));
-        let mut all = BTreeSet::new();
-        let mut siblings = BTreeSet::new();
-        for record in kinds.iter().map(|it| fields_of(&specimen(*it))) {
-            leaves("", &record, &mut all);
-            let mut right = self.0.as_str();
-            while !right.is_empty() && !reach(right, &record).exists {
-                right = right.rsplit_once('.').map_or("", |(head, _)| head);
-            }
-            let below = if right.is_empty() { String::new() } else { format!("{right}.") };
-            siblings.extend(all.iter().filter_map(|it| {
-                let rest = it.strip_prefix(&below)?;
-                Some(format!("{below}{}", rest.split('.').next().unwrap_or(rest)))
-            }));
-        }
-        let shorthands = SHORTHANDS.iter().map(|(name, _)| *name).filter(|name| kinds.iter().any(|kind| Path::new(*name).is_in(*kind)));
-        all.extend(shorthands.chain(["topic"]).map(str::to_owned));
-        let nearest = misfit.choices(&self.0, all).nearest;
-        let mut misfit = Misfit::new("unknown_path", format!("`{}` is not a field of: {names}", self.0)).choices(&self.0, siblings);
-        misfit.nearest = nearest.or(misfit.nearest);
-        misfit
-    }
-
-    /// Whether a record of this kind can hold this value here, tried on an invented one.
-    pub fn can_be(&self, kind: EntityKind, wanted: &str) -> Result<(), Misfit> {
-        let record = specimen(kind);
-        let Ok(mut json) = serde_json::to_value(&record) else { return Ok(()) };
-        let targets: Vec<&str> = std::iter::once(self.0.as_str()).chain(self.shorthand().iter().copied()).collect();
-        let Some(old) = targets.iter().find_map(|it| replace(&mut json["data"], it, wanted)) else { return Ok(()) };
-        let Err(error) = serde_json::from_value::<Record>(json) else { return Ok(()) };
-        Err(impossible(&self.0, wanted, &old, &error.to_string()))
-    }
-
-    /// Whether the path ends at a value in records of this kind, and not at a group of fields.
-    pub fn is_value(&self, kind: EntityKind) -> bool {
-        let record = fields_of(&specimen(kind));
-        !self.reach(&record).values.iter().any(|it| it.is_object())
-    }
+/// The fields of an invented record, with the shorthands, as a filter sees them.
+fn invented(kind: EntityKind) -> Json {
+    let topic = Topic::ALL.iter().copied().find(|topic| topic.entity() == kind).unwrap_or(Topic::OrderCreated);
+    view(&Change { record: specimen(kind), ..specimen_change(topic) })
 }
 
 fn impossible(path: &str, wanted: &str, old: &Json, error: &str) -> Misfit {
     let wanted = crate::measure::shortened(wanted);
     // "unknown variant `x`, expected one of `a`, `b`"
-    let words: Vec<&str> = error.split("expected").nth(1).unwrap_or_default().split('`').skip(1).step_by(2).collect();
+    let words: Vec<&str> = error.rsplit("expected").next().unwrap_or_default().split('`').skip(1).step_by(2).collect();
     if error.contains("unknown variant") && !words.is_empty() {
         return Misfit::new("invalid_value", format!("`{path}` is never `{wanted}`")).choices(&wanted, words);
     }
     let what = match old {
         Json::Bool(_) => "true or false",
-        Json::String(text) if text.parse::<spindel_model::Decimal>().is_ok() => "a decimal number such as \"100.00\"",
-        Json::String(text) if text.parse::<spindel_model::Timestamp>().is_ok() => "a moment such as \"2026-11-20T00:00:00Z\"",
+        Json::String(text) if Decimal::from_str(text).is_ok() => "a decimal number such as \"100.00\"",
+        Json::String(text) if Timestamp::from_str(text).is_ok() => "a moment such as \"2026-11-20T00:00:00Z\"",
         Json::String(text) if text.len() == 3 => "a currency such as \"NOK\"",
-        _ => "another value",
+        _ => "another kind of value",
     };
     Misfit::new("wrong_type", format!("`{path}` is compared with `{wanted}`; expected {what}"))
-}
-
-fn reach<'a>(path: &str, record: &'a Json) -> Reached<'a> {
-    let mut open = vec![record];
-    let mut list = false;
-    let mut exists = true;
-    for name in path.split('.') {
-        open = spread(open, &mut list);
-        let empty_list = open.is_empty() && list;
-        open = open.into_iter().filter_map(|it| it.get(name)).filter(|it| !it.is_null()).collect();
-        exists = !open.is_empty() || empty_list;
-        if !exists {
-            // A list whose elements lack the field has none of its values; without a list the path is not there.
-            return Reached { values: Vec::new(), exists: list, list };
-        }
-        list = empty_list;
-    }
-    let mut ends_in_list = false;
-    let values = spread(open, &mut ends_in_list);
-    Reached { values, exists, list: ends_in_list }
-}
-
-/// The elements of lists in place of the lists.
-fn spread<'a>(values: Vec<&'a Json>, list: &mut bool) -> Vec<&'a Json> {
-    let mut out = Vec::new();
-    for value in values {
-        match value {
-            Json::Array(items) => {
-                *list = true;
-                out.extend(items.iter().take(MAX_VALUES.saturating_sub(out.len())));
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-impl<'a> Reached<'a> {
-    pub fn one(value: &'a Json) -> Self {
-        Self { values: vec![value], exists: true, list: false }
-    }
 }
 
 fn leaves(path: &str, value: &Json, out: &mut BTreeSet<String>) {
@@ -202,10 +129,4 @@ fn first(value: &mut Json) -> &mut Json {
         at = &mut at[0];
     }
     at
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -1,7 +1,10 @@
 //! What is wrong with a config file: all of it at once, each with its line, what was expected and what to do.
 
 use crate::document::{Document, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, MietteError, MietteSpanContents, Severity, SourceCode,
+    SourceSpan, SpanContents,
+};
 use serde::{Serialize, Serializer};
 use std::{fmt, sync::Arc};
 
@@ -39,7 +42,37 @@ pub enum Level {
 #[derive(Clone)]
 pub struct Problems {
     pub list: Vec<Problem>,
-    source: Arc<NamedSource<String>>,
+    source: Arc<Shown>,
+}
+
+/// The file as reports show it: the whole line that a problem is in, and no other.
+struct Shown {
+    name: String,
+    text: String,
+}
+
+impl SourceCode for Shown {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let (mut start, mut end) = (span.offset(), span.offset() + span.len());
+        if before > 0 || after > 0 {
+            start = self.text.get(..start).and_then(|it| it.rfind('\n')).map_or(0, |it| it + 1);
+            end = self.text.get(end..).and_then(|it| it.find('\n')).map_or(self.text.len(), |it| end + it);
+        }
+        let lines = self.text.read_span(&(start, end - start).into(), 0, 0)?;
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            lines.data(),
+            *lines.span(),
+            lines.line(),
+            lines.column(),
+            lines.line_count(),
+        )))
+    }
 }
 
 /// More than this many are counted and not shown: the first ones explain the rest.
@@ -51,11 +84,11 @@ impl Problems {
     pub(crate) fn new(document: &Document, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|it| (it.span.start, it.span.end));
         list.dedup();
-        Self { list, source: Arc::new(NamedSource::new(&document.file_name, document.shown_text())) }
+        Self { list, source: Arc::new(Shown { name: document.file_name.clone(), text: document.shown_text() }) }
     }
 
     pub fn file_name(&self) -> &str {
-        self.source.name()
+        &self.source.name
     }
 
     pub fn errors(&self) -> usize {
@@ -89,13 +122,14 @@ impl Problems {
             Level::Warning => Severity::Warning,
         };
         let length = problem.span.end - problem.span.start;
-        let report = miette::Report::new(
-            MietteDiagnostic::new(&problem.message)
-                .with_severity(severity)
-                .with_label(LabeledSpan::new(None, problem.span.start, length)),
-        )
-        .with_source_code(self.source.clone());
-        let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_wrap_lines(false).with_links(false);
+        let report =
+            miette::Report::new(MietteDiagnostic::new(&problem.message).with_severity(severity).with_label(LabeledSpan::new(
+                None,
+                problem.span.start,
+                length,
+            )))
+            .with_source_code(self.source.clone());
+        let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_wrap_lines(false).with_links(false);
         if handler.render_report(out, report.as_ref()).is_err() {
             out.push_str(&problem.message);
             out.push('\n');

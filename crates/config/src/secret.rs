@@ -46,8 +46,12 @@ pub(crate) fn resolve(node: &Node, path: &str, env: Env<'_>, findings: &mut Find
 fn from_env(name: &str, env: Env<'_>) -> Result<String, Misfit> {
     match env(name) {
         Some(value) if !value.is_empty() => Ok(value),
-        Some(_) => Err(Misfit::new("missing_secret", format!("environment variable `{name}` is empty")).hint(format!("set {name}"))),
-        None => Err(Misfit::new("missing_secret", format!("environment variable `{name}` is not set")).hint(format!("set {name}"))),
+        Some(_) => {
+            Err(Misfit::new("missing_secret", format!("environment variable `{name}` is empty")).hint(format!("set {name}")))
+        }
+        None => {
+            Err(Misfit::new("missing_secret", format!("environment variable `{name}` is not set")).hint(format!("set {name}")))
+        }
     }
 }
 

@@ -113,12 +113,15 @@ pub(crate) struct Section<'a> {
 impl<'a> Section<'a> {
     pub fn open(node: &'a Node, path: impl Into<String>, keys: &'static [Key], findings: &mut Findings<'_>) -> Self {
         let section = Self { node, path: path.into(), keys };
+        let mut meant = Vec::new();
         for field in node.fields() {
             let at = join(&section.path, &field.name);
             match keys.iter().find(|key| key.name == field.name) {
                 None => {
                     let names = keys.iter().map(|key| key.name);
-                    findings.error(&at, &field.span, unknown_key(&field.name).choices(&field.name, names));
+                    let misfit = unknown_key(&field.name).choices(&field.name, names);
+                    meant.extend(misfit.nearest.clone());
+                    findings.error(&at, &field.span, misfit);
                 }
                 Some(key) if !key.shape.fits(&field.node) => {
                     let message = format!("`{}` must be {}, not {}", field.name, key.shape.expected(), field.node.what());
@@ -127,9 +130,13 @@ impl<'a> Section<'a> {
                 Some(_) => {}
             }
         }
-        for key in keys.iter().filter(|key| key.needed && node.get(key.name).is_none()) {
-            let misfit = Misfit::new("missing_key", format!("`{}` is missing: {}", key.name, key.about))
-                .hint(format!("add `{} = …`, {}", key.name, key.shape.expected()));
+        let missing = |key: &&Key| key.needed && node.get(key.name).is_none() && !meant.iter().any(|it| it == key.name);
+        for key in keys.iter().filter(missing) {
+            let misfit = Misfit::new("missing_key", format!("`{}` is missing: {}", key.name, key.about)).hint(format!(
+                "add `{} = …`, {}",
+                key.name,
+                key.shape.expected()
+            ));
             findings.error(&section.path, &findings.document.place(&section.path), misfit);
         }
         section

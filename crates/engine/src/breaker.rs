@@ -7,7 +7,11 @@ use std::{collections::VecDeque, time::Duration};
 const WINDOW: Duration = Duration::from_secs(300);
 const FEWEST_CALLS: usize = 10;
 const FAILURE_SHARE: f64 = 0.7;
-const REST: Duration = Duration::from_secs(30);
+/// The first rest; each one that did not help is twice as long, up to the longest.
+const FIRST_REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// A call that was let through and of which nothing was heard for this long is given up.
+const PROBE_WITHIN: Duration = Duration::from_secs(60);
 /// Outcomes that are remembered; enough to judge by.
 const REMEMBERED: usize = 200;
 
@@ -26,10 +30,12 @@ enum Breaker {
     Closed,
     Open {
         until: Timestamp,
+        rest: Duration,
     },
     /// One call is out to see whether the destination is back.
     HalfOpen {
         since: Timestamp,
+        rest: Duration,
     },
 }
 
@@ -53,17 +59,17 @@ impl Gate {
                 return Pass::Closed { until, why: format!("paused: {reason}") };
             }
             // One try to see whether the credentials were mended; the next refusal pauses again.
-            self.paused = Some((now + REST, reason));
+            self.paused = Some((now + LONGEST_REST, reason));
             return Pass::OneOnly;
         }
         match self.breaker {
             Breaker::Closed => Pass::Open,
-            Breaker::Open { until } if until > now => Pass::Closed { until, why: "breaker open".into() },
-            Breaker::HalfOpen { since } if now.duration_since(since) < signed(REST) => {
-                Pass::Closed { until: since + REST, why: "breaker half open".into() }
+            Breaker::Open { until, .. } if until > now => Pass::Closed { until, why: "breaker open".into() },
+            Breaker::HalfOpen { since, .. } if now.duration_since(since) < signed(PROBE_WITHIN) => {
+                Pass::Closed { until: since + PROBE_WITHIN, why: "breaker half open".into() }
             }
-            Breaker::Open { .. } | Breaker::HalfOpen { .. } => {
-                self.breaker = Breaker::HalfOpen { since: now };
+            Breaker::Open { rest, .. } | Breaker::HalfOpen { rest, .. } => {
+                self.breaker = Breaker::HalfOpen { since: now, rest };
                 Pass::OneOnly
             }
         }
@@ -71,8 +77,8 @@ impl Gate {
 
     /// The leave was not used: there was nothing to call for.
     pub fn unused(&mut self) {
-        if let Breaker::HalfOpen { since } = self.breaker {
-            self.breaker = Breaker::Open { until: since };
+        if let Breaker::HalfOpen { since, rest } = self.breaker {
+            self.breaker = Breaker::Open { until: since, rest };
         }
     }
 
@@ -95,12 +101,13 @@ impl Gate {
     pub fn failed(&mut self, now: Timestamp) -> bool {
         self.remember(now, false);
         match self.breaker {
-            Breaker::HalfOpen { .. } => {
-                self.breaker = Breaker::Open { until: now + REST };
+            Breaker::HalfOpen { rest, .. } => {
+                let rest = (rest * 2).min(LONGEST_REST);
+                self.breaker = Breaker::Open { until: now + rest, rest };
                 false
             }
             Breaker::Closed if self.is_failing() => {
-                self.breaker = Breaker::Open { until: now + REST };
+                self.breaker = Breaker::Open { until: now + FIRST_REST, rest: FIRST_REST };
                 true
             }
             Breaker::Closed | Breaker::Open { .. } => false,
@@ -158,18 +165,32 @@ mod tests {
     }
 
     #[test]
-    fn after_a_rest_one_call_decides() {
+    fn after_a_rest_one_call_decides_and_rests_grow() {
         let mut gate = Gate::default();
         for second in 0..10 {
             gate.failed(at(second));
         }
-        assert_eq!(gate.pass(at(40)), Pass::OneOnly);
-        assert!(matches!(gate.pass(at(40)), Pass::Closed { .. }));
-        gate.failed(at(41));
-        assert!(matches!(gate.pass(at(50)), Pass::Closed { .. }));
-        assert_eq!(gate.pass(at(72)), Pass::OneOnly);
-        gate.succeeded(at(73));
-        assert_eq!(gate.pass(at(73)), Pass::Open);
+        assert_eq!(gate.pass(at(11)), Pass::OneOnly);
+        assert!(matches!(gate.pass(at(11)), Pass::Closed { .. }));
+        gate.failed(at(12));
+        assert!(matches!(gate.pass(at(15)), Pass::Closed { .. }));
+        assert_eq!(gate.pass(at(16)), Pass::OneOnly);
+        gate.succeeded(at(17));
+        assert_eq!(gate.pass(at(17)), Pass::Open);
+    }
+
+    #[test]
+    fn no_rest_is_longer_than_half_a_minute() {
+        let mut gate = Gate::default();
+        for second in 0..10 {
+            gate.failed(at(second));
+        }
+        let mut second = 10;
+        for _ in 0..10 {
+            second += 30;
+            assert_eq!(gate.pass(at(second)), Pass::OneOnly);
+            gate.failed(at(second));
+        }
     }
 
     #[test]
@@ -198,6 +219,7 @@ mod tests {
             gate.failed(at(second));
         }
         assert_eq!(gate.pass(at(40)), Pass::OneOnly);
-        assert_eq!(gate.pass(at(71)), Pass::OneOnly);
+        assert!(matches!(gate.pass(at(99)), Pass::Closed { .. }));
+        assert_eq!(gate.pass(at(100)), Pass::OneOnly);
     }
 }

@@ -98,8 +98,11 @@ impl HttpTransport {
         if reply.status != 401 {
             return Ok(reply);
         }
-        let Ok(access) = tokens.current(Some(access.number)).await else {
-            return Ok(reply);
+        let access = match tokens.current(Some(access.number)).await {
+            Ok(access) => access,
+            Err(Failure::Auth(_)) => return Ok(reply),
+            // The vendor cannot give a token just now, which says nothing about the credentials.
+            Err(other) => return Err(other),
         };
         let second = line(name, &format!("{prefix}{}", access.token.expose()))?;
         self.once(request, url, Some(second)).await

@@ -26,7 +26,7 @@ pub enum Work {
 }
 
 /// A message: what is ready, and whether it is fresh (webhooks and polls) or comes again (retries, replays).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
     pub work: Work,
     pub fresh: bool,

@@ -78,11 +78,8 @@ impl Faults {
 
     /// Each API request fails with probability `share` in one of these ways, reproducibly by `seed`; an empty list ends it.
     pub fn at_random(&self, seed: u64, share: f64, faults: Vec<Fault>) {
-        self.plan().random = (!faults.is_empty()).then(|| Random {
-            rng: StdRng::seed_from_u64(seed),
-            share: share.clamp(0.0, 1.0),
-            faults,
-        });
+        self.plan().random =
+            (!faults.is_empty()).then(|| Random { rng: StdRng::seed_from_u64(seed), share: share.clamp(0.0, 1.0), faults });
     }
 
     /// Ends every failure: queued, constant and random.

@@ -3,5 +3,6 @@
 
 pub mod fault;
 pub mod odoo;
+pub mod pair;
 mod server;
 pub mod shopify;

@@ -70,8 +70,6 @@ async fn serve(stream: TcpStream, router: Router) {
             Ok::<Response<Body>, io::Error>(answer)
         }
     });
-    let _ended = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ended =
+        hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
 }

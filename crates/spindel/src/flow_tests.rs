@@ -1,6 +1,6 @@
 //! Runs a config file's own tests: given this event, expect these actions. Nothing is sent and nothing is stored.
 
-use crate::{Payload, Wiring, jq, plan};
+use spindel_engine::{Payload, Wiring, jq, plan};
 use serde_json::Value;
 use spindel_config::{ExpectedAction, FlowTest, Given};
 use spindel_model::{Cause, Clock, Event, EventId, EventState, State};

@@ -3,8 +3,10 @@
 //! The store is the truth and the queue only carries work. Every method is one transaction; writes that wait at the
 //! same moment share one commit (one fsync). No transaction is open while a vendor is called.
 
+mod sqlite;
 mod types;
 
+pub use sqlite::{Options, SqliteStore};
 pub use types::*;
 
 use spindel_model::{Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
@@ -39,7 +41,14 @@ pub trait Store: Send + Sync + 'static {
     /// already done, not yet due, or not at the head of its lane.
     fn claim(&self, claim: Claim) -> StoreResult<'_, Vec<Claimed>>;
     /// Leases more due deliveries of the same flow and action, to fill a batch.
-    fn claim_more(&self, to: &str, flow: &str, action: spindel_model::ActionKind, limit: usize, by: Claimant) -> StoreResult<'_, Vec<Claimed>>;
+    fn claim_more(
+        &self,
+        to: &str,
+        flow: &str,
+        action: spindel_model::ActionKind,
+        limit: usize,
+        by: Claimant,
+    ) -> StoreResult<'_, Vec<Claimed>>;
     /// Writes outcomes. One whose fence is outdated is refused and changes nothing.
     /// An end lets the next of the lane move up; what became due now is named.
     fn finish(&self, finishes: Vec<Finish>) -> StoreResult<'_, Vec<Finished>>;

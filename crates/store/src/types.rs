@@ -1,7 +1,8 @@
 //! What goes into the store and comes out of it.
 
 use spindel_model::{
-    ActionKind, Attempt, Cause, Delivery, DeliveryId, EntityRef, Event, EventId, EventState, Indexed, Reference, State, Timestamp, Version,
+    ActionKind, Attempt, Cause, Delivery, DeliveryId, EntityRef, Event, EventId, EventState, Indexed, Reference, State,
+    Timestamp, Version,
 };
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,7 +1,11 @@
 //! Suites that every connector, store and queue must pass. For tests only: failures are panics with readable text.
 
 pub mod conformance;
+#[cfg(feature = "queue")]
+pub mod queue;
 pub mod script;
+#[cfg(feature = "store")]
+pub mod store;
 mod subset;
 
 pub use subset::subset;

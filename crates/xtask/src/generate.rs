@@ -55,9 +55,9 @@ pub(crate) fn stale(tree: &Tree) -> Vec<Finding> {
 fn all(tree: &Tree) -> Vec<Generated> {
     let mut list = vec![
         Generated { path: "config/spindel.schema.json".into(), text: Ok(schema()) },
-        part(tree, "README.md".into(), "connectors", &connectors(spindel_catalog::CONNECTORS)),
+        part(tree, "README.md".into(), "connectors", &connectors(spindel_catalog::CATALOG)),
     ];
-    for entry in spindel_catalog::CONNECTORS {
+    for entry in spindel_catalog::CATALOG {
         let path = format!("crates/connectors/{}/README.md", entry.info.id);
         list.push(part(tree, path, "abilities", &abilities(&(entry.abilities)())));
     }

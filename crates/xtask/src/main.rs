@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<ExitCode> {
     let root = repository();
     Ok(match chore {
-        Chore::Tidy => report(&tidy::check(&root)?, "tidy"),
+        Chore::Tidy => report(&tidy::check(&root)?, "all is tidy"),
         Chore::Generate { check: true } => report(&generate::check(&root)?, "generated files are current"),
         Chore::Generate { check: false } => {
             for path in generate::write(&root)? {
@@ -64,7 +64,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
             for line in &outcome.notes {
                 println!("{line}");
             }
-            report(&outcome.findings, "contracts hold")
+            report(&outcome.findings, "")
         }
         Chore::NewConnector { name } => {
             for line in new_connector::write(&root, &name)? {
@@ -80,7 +80,9 @@ fn report(findings: &[Finding], all_is_well: &str) -> ExitCode {
         eprintln!("{finding}");
     }
     if findings.is_empty() {
-        println!("{all_is_well}");
+        if !all_is_well.is_empty() {
+            println!("{all_is_well}");
+        }
         return ExitCode::SUCCESS;
     }
     eprintln!("\n{} finding(s)", findings.len());

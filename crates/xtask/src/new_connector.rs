@@ -1,7 +1,7 @@
 //! Writes the skeleton of a connector that builds at once, and its lines in the two places that list connectors.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 /// File in the connector's folder, and its template.
 const FILES: &[(&str, &str)] = &[
@@ -11,8 +11,10 @@ const FILES: &[(&str, &str)] = &[
     ("src/receive.rs", include_str!("../templates/receive.rs.template")),
     ("src/perform.rs", include_str!("../templates/perform.rs.template")),
     ("src/wire.rs", include_str!("../templates/wire.rs.template")),
-    ("fixtures/receive_item_changed.json", include_str!("../templates/receive_item_changed.json.template")),
+    ("fixtures/config.json", include_str!("../templates/config.json.template")),
+    ("fixtures/receive_product_changed.json", include_str!("../templates/receive_product_changed.json.template")),
     ("fixtures/set_stock.json", include_str!("../templates/set_stock.json.template")),
+    ("fixtures/set_stock_unknown_sku.json", include_str!("../templates/set_stock_unknown_sku.json.template")),
     ("tests/conformance.rs", include_str!("../templates/conformance.rs.template")),
 ];
 
@@ -21,27 +23,42 @@ pub fn write(root: &Path, name: &str) -> Result<Vec<String>> {
     check_name(name)?;
     let folder = format!("crates/connectors/{name}");
     ensure!(!root.join(&folder).exists(), "{folder} exists already");
-    let edits = edits(name)
-        .into_iter()
-        .map(|edit| {
-            let text = fs::read_to_string(root.join(edit.file)).with_context(|| format!("cannot read {}", edit.file))?;
-            let text = edit.apply(&text).with_context(|| format!("{} does not look as expected", edit.file))?;
-            // Written at once, so that the next edit of the same file sees it; nothing is written before the first has worked.
-            fs::write(root.join(edit.file), text).with_context(|| format!("cannot write {}", edit.file))?;
-            Ok(format!("added to {}: {}", edit.file, edit.line.trim()))
-        })
-        .collect::<Result<Vec<String>>>()?;
-    let mut said = edits;
+    let mut said = Vec::new();
+    for (file, text) in edited(root, name)? {
+        fs::write(root.join(file), text).with_context(|| format!("cannot write {file}"))?;
+        said.push(format!("added a line to {file}"));
+    }
     for (file, template) in FILES {
         let path = root.join(&folder).join(file);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(&path, filled(template, name)).with_context(|| format!("cannot write {}", path.display()))?;
         said.push(format!("wrote {folder}/{file}"));
     }
+    format(root, &folder);
     said.push(format!(
         "next: `cargo nextest run -p spindel-connector-{name}`, then `cargo xtask generate`; crates/connectors/README.md goes on from here"
     ));
     Ok(said)
+}
+
+/// The shared files with their new lines; nothing is written before all of it has worked.
+fn edited(root: &Path, name: &str) -> Result<BTreeMap<&'static str, String>> {
+    let mut files = BTreeMap::new();
+    for edit in edits(name) {
+        let text = match files.remove(edit.file) {
+            Some(text) => text,
+            None => fs::read_to_string(root.join(edit.file)).with_context(|| format!("cannot read {}", edit.file))?,
+        };
+        let text = edit.apply(&text).with_context(|| format!("{} does not look as expected", edit.file))?;
+        files.insert(edit.file, text);
+    }
+    Ok(files)
+}
+
+/// Where lines break depends on the name. Without rustfmt they stay as they are.
+fn format(root: &Path, folder: &str) {
+    let sources = FILES.iter().filter(|(file, _)| file.ends_with(".rs")).map(|(file, _)| root.join(folder).join(file));
+    let _ = Command::new("rustfmt").args(["--edition", "2024"]).args(sources).status();
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -103,10 +120,16 @@ impl Edit {
             bail!("there is no line that begins with `{}`", self.like.trim());
         };
         let block = lines[first..].iter().take_while(|line| line.starts_with(self.like)).count();
-        let name = |line: &str| line[self.like.len()..].split(|it: char| !it.is_alphanumeric() && it != '-' && it != '_').next().unwrap_or_default().to_owned();
-        let before = lines[first..first + block].iter().take_while(|line| name(line) < name(&self.line)).count();
+        let before = lines[first..first + block].iter().take_while(|line| self.name(line) < self.name(&self.line)).count();
         lines.insert(first + before, &self.line);
         Ok(lines.join("\n") + "\n")
+    }
+
+    /// The connector's name in such a line.
+    fn name<'a>(&self, line: &'a str) -> &'a str {
+        let rest = &line[self.like.len()..];
+        let end = rest.find(|it: char| !it.is_alphanumeric() && it != '-' && it != '_').unwrap_or(rest.len());
+        &rest[..end]
     }
 }
 
@@ -128,7 +151,8 @@ mod tests {
     #[test]
     fn a_line_joins_its_like_in_order() {
         let text = "a\n    \"crates/connectors/bring\",\n    \"crates/connectors/odoo\",\nz\n";
-        let place = |name: &str| edits(name)[0].apply(text).unwrap().lines().position(|it| it.contains(&format!("/{name}\""))).unwrap();
+        let place =
+            |name: &str| edits(name)[0].apply(text).unwrap().lines().position(|it| it.contains(&format!("/{name}\""))).unwrap();
         assert_eq!([place("acme"), place("fortnox"), place("zalando")], [1, 2, 3]);
         assert!(edits("acme")[0].apply("nothing\n").is_err());
     }

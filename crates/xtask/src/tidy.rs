@@ -18,7 +18,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
     findings.extend(dependencies::check(&dependencies::packages(root)?, &tree));
     findings.extend(sources::check(&tree, &connectors::vendors()));
     findings.extend(connectors::check(&tree, &connectors::listed()));
-    findings.extend(configs::check(root, &tree));
+    findings.extend(configs::check(&tree));
     findings.extend(generate::stale(&tree));
     findings.sort();
     findings.dedup();

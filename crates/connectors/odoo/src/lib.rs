@@ -105,7 +105,37 @@ impl Connector for Odoo {
         polls::<Price, Self>(),
         polls::<Shipment, Self>(),
     ];
-    const FIXTURES: &'static [Fixture] = fixtures!["config"];
+    const FIXTURES: &'static [Fixture] = fixtures![
+        "cancel_order",
+        "cancel_order_again",
+        "cancel_order_unknown",
+        "config",
+        "poll_price",
+        "poll_shipment",
+        "poll_stock",
+        "push_order_cancelled",
+        "push_order_conflict",
+        "push_order_edited",
+        "push_order_look_up_found",
+        "push_order_look_up_other_version",
+        "push_order_new",
+        "push_order_tax_without_map",
+        "push_order_totals_mismatch",
+        "push_order_unchanged",
+        "push_order_unknown_sku",
+        "record_payment",
+        "record_payment_authorization",
+        "record_payment_look_up_found",
+        "record_payment_look_up_none",
+        "record_payment_without_journal",
+        "record_refund",
+        "record_refund_look_up_found",
+        "record_refund_look_up_none",
+        "record_refund_never_invoiced",
+        "record_refund_of_unknown_order",
+        "upsert_customer",
+        "upsert_customer_refused",
+    ];
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         check(&config)?;
@@ -163,4 +193,71 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn refined(status: u16, name: &str, message: &str) -> Option<(ErrorClass, String)> {
+        let body = json!({ "name": name, "message": message, "debug": "Traceback: /srv/odoo, kari@example.no" });
+        let reply = Reply { status, headers: Default::default(), body: body.to_string().into() };
+        Odoo::refine(&reply).map(|it| {
+            assert_eq!(it.effect, Effect::None);
+            (it.class, it.message)
+        })
+    }
+
+    #[test]
+    fn failures_are_read_by_status_and_exception() {
+        for (status, name, message, class) in [
+            (401, "werkzeug.exceptions.Unauthorized", "Invalid apikey", ErrorClass::Auth),
+            (403, "odoo.exceptions.AccessError", "You are not allowed", ErrorClass::Auth),
+            (404, "odoo.exceptions.MissingError", "Record does not exist", ErrorClass::Gone),
+            (404, "werkzeug.exceptions.NotFound", "the model 'sale.order' does not exist", ErrorClass::Config),
+            (422, "odoo.exceptions.UserError", "You cannot do this", ErrorClass::Data),
+            (500, "builtins.ValueError", "Invalid field 'x' on 'sale.order'", ErrorClass::Bug),
+            (500, "psycopg2.errors.SerializationFailure", "could not serialize access", ErrorClass::Transient),
+            (500, "psycopg2.errors.LockNotAvailable", "could not obtain lock on row", ErrorClass::Transient),
+            (500, "psycopg2.OperationalError", "server closed the connection", ErrorClass::Transient),
+        ] {
+            assert_eq!(refined(status, name, message).map(|it| it.0), Some(class), "{status} {name}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_its_first_line_and_never_the_traceback() {
+        let (_, message) = refined(422, "odoo.exceptions.UserError", "Not so.\nSELECT secret").unwrap();
+        assert_eq!(message, "UserError: Not so.");
+    }
+
+    #[test]
+    fn what_is_not_of_odoo_is_left_to_the_status_table() {
+        let page = Reply { status: 500, headers: Default::default(), body: "<html>".into() };
+        assert_eq!(Odoo::refine(&page), None);
+        assert_eq!(refined(503, "werkzeug.exceptions.ServiceUnavailable", "busy"), None);
+        assert_eq!(refined(429, "werkzeug.exceptions.TooManyRequests", "slow down"), None);
+    }
+
+    fn refused(change: Value) -> String {
+        let mut settings = json!({ "url": "https://erp.example.com", "api_key": "k" });
+        settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let config: Config = serde_json::from_value(settings).unwrap();
+        Odoo::connect(config).err().map(|it| it.field).unwrap_or_default()
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_name() {
+        for (change, field) in [
+            (json!({}), ""),
+            (json!({ "url": "erp.example.com" }), "url"),
+            (json!({ "url": "https://" }), "url"),
+            (json!({ "api_key": "" }), "api_key"),
+            (json!({ "namespace": "my-shop" }), "namespace"),
+            (json!({ "pricelists": { "KRONER": 3 } }), "pricelists.KRONER"),
+        ] {
+            assert_eq!(refused(change.clone()), field, "{change}");
+        }
+    }
 }

@@ -199,7 +199,11 @@ impl Serialize for Number {
 /// An id in `[maps.*]`.
 pub fn mapped_id(operation: &'static str, map: &str, key: &str, value: &str) -> Result<i64, CallError> {
     value.trim().parse().map_err(|_| {
-        CallError::new(operation, ErrorClass::Config, format!("[maps.{map}] \"{key}\": expected an id in Odoo, which is a number"))
+        CallError::new(
+            operation,
+            ErrorClass::Config,
+            format!("[maps.{map}] \"{key}\": expected an id in Odoo, which is a number"),
+        )
     })
 }
 
@@ -252,8 +256,6 @@ pub struct SaleOrder {
     pub state: String,
     #[serde(deserialize_with = "or_false")]
     pub origin: Option<String>,
-    #[serde(deserialize_with = "or_false")]
-    pub client_order_ref: Option<String>,
     pub amount_total: Exact,
     pub currency_id: Ref,
     pub partner_id: Ref,
@@ -262,9 +264,8 @@ pub struct SaleOrder {
 }
 
 impl SaleOrder {
-    pub const FIELDS: &'static [&'static str] = &[
-        "name", "state", "origin", "client_order_ref", "amount_total", "currency_id", "partner_id", "invoice_ids", "invoice_status",
-    ];
+    pub const FIELDS: &'static [&'static str] =
+        &["name", "state", "origin", "amount_total", "currency_id", "partner_id", "invoice_ids", "invoice_status"];
 
     pub fn is_cancelled(&self) -> bool {
         self.state == "cancel"
@@ -288,7 +289,8 @@ pub struct SaleLine {
 }
 
 impl SaleLine {
-    pub const FIELDS: &'static [&'static str] = &["name", "product_id", "product_uom_qty", "price_unit", "price_total", "tax_ids"];
+    pub const FIELDS: &'static [&'static str] =
+        &["name", "product_id", "product_uom_qty", "price_unit", "price_total", "tax_ids"];
 }
 
 /// An invoice or a credit note.
@@ -382,6 +384,7 @@ pub struct Picking {
 
 #[derive(Deserialize)]
 pub struct StockMove {
+    pub id: i64,
     #[serde(deserialize_with = "or_false")]
     pub picking_id: Option<Ref>,
     pub product_id: Ref,

@@ -58,7 +58,7 @@ impl Receive for Shopify {
             "customers/redact" => vec![privacy(delivery, Topic::PrivacyCustomerRedacted)?],
             "shop/redact" => vec![privacy(delivery, Topic::PrivacyShopRedacted)?],
             // Genuine, and nothing that the canonical model has a word for.
-            _ => Vec::new(),
+            _ => delivery.json::<serde::de::IgnoredAny>().map(|_| Vec::new())?,
         })
     }
 }

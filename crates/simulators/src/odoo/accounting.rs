@@ -56,6 +56,19 @@ pub(super) fn defaults(db: &mut Db, model: &str, values: &mut Row) -> Outcome<()
             values.entry("quantity").or_insert(json!(1.0));
             values.entry("display_type").or_insert(json!("product"));
         }
+        PAYMENT => {
+            let fixed = [
+                ("payment_type", json!("inbound")),
+                ("partner_type", json!("customer")),
+                ("date", json!(records::today())),
+                ("currency_id", db.value("res.company", 1, "currency_id").clone()),
+                ("journal_id", json!(db.find("account.journal", "type", "bank"))),
+            ];
+            for (name, value) in fixed {
+                values.entry(name).or_insert(value);
+            }
+            values.insert("state".into(), json!("draft"));
+        }
         "account.journal" => {
             values.entry("active").or_insert(json!(true));
         }
@@ -66,16 +79,18 @@ pub(super) fn defaults(db: &mut Db, model: &str, values: &mut Row) -> Outcome<()
 }
 
 pub(super) fn may_write(db: &Db, model: &str, id: Id, values: &Row) -> Outcome<()> {
+    const FROZEN: [&str; 4] = ["invoice_date", "partner_id", "currency_id", "invoice_line_ids"];
     let posted = |entry: Id| db.text(ENTRY, entry, "state") == "posted";
-    let frozen = match model {
-        ENTRY if posted(id) && values.contains_key("invoice_line_ids") => true,
-        LINE => db.one(LINE, id, "move_id").is_some_and(posted),
-        _ => false,
+    let frozen: Vec<&str> = match model {
+        ENTRY if posted(id) => FROZEN.into_iter().filter(|name| values.contains_key(*name)).collect(),
+        LINE if db.one(LINE, id, "move_id").is_some_and(posted) => vec!["invoice_line_ids"],
+        _ => Vec::new(),
     };
-    match frozen {
-        true => Err(Refusal::user("You cannot modify the following readonly fields on a posted move: invoice_line_ids")),
-        false => Ok(()),
+    if frozen.is_empty() {
+        return Ok(());
     }
+    let fields = frozen.join(", ");
+    Err(Refusal::user(format!("You cannot modify the following readonly fields on a posted move: {fields}")))
 }
 
 pub(super) fn may_unlink(db: &Db, model: &str, id: Id) -> Outcome<()> {
@@ -112,19 +127,16 @@ pub(super) fn recompute(db: &mut Db, entry: Id) {
         all.push(taxable);
     }
     let amounts = taxes::document(db, &all, digits);
-    let residual = (amounts.total() - settled(db, entry)).max(Decimal::ZERO);
-    let values = row([
+    let mut values = row([
         ("amount_untaxed", number(amounts.untaxed)),
         ("amount_tax", number(amounts.tax)),
         ("amount_total", number(amounts.total())),
-        ("amount_residual", number(residual)),
     ]);
+    // What is due on a posted entry is what payments and credit notes left of it.
+    if db.text(ENTRY, entry, "state") == "draft" {
+        values.insert("amount_residual".into(), number(amounts.total()));
+    }
     db.set_quietly(ENTRY, entry, values);
-}
-
-fn settled(db: &Db, entry: Id) -> Decimal {
-    let payments = db.ids(ENTRY, entry, "matched_payment_ids");
-    payments.iter().map(|payment| db.decimal(PAYMENT, *payment, "amount")).sum()
 }
 
 // --- invoicing an order
@@ -248,7 +260,8 @@ fn offset_reversed(db: &mut Db, credit: Id) {
         return;
     }
     for (entry, residual) in [(invoice, due - offset), (credit, credited - offset)] {
-        let state = match (residual.is_zero(), entry == invoice) {
+        let by_credit_alone = entry == invoice && db.ids(ENTRY, invoice, "matched_payment_ids").is_empty();
+        let state = match (residual.is_zero(), by_credit_alone) {
             (true, true) => "reversed",
             (true, false) => "paid",
             (false, _) => "partial",
@@ -313,10 +326,10 @@ pub(super) fn create_payments(db: &mut Db, wizard: Id) -> Outcome<Value> {
 fn pay(db: &mut Db, wizard: Id, entry: Id, amount: Decimal) -> Id {
     let journal = db.one(REGISTER, wizard, "journal_id").unwrap_or_default();
     let date = db.text(REGISTER, wizard, "payment_date").to_owned();
-    let prefix = format!("P{}/{}", db.text("account.journal", journal, "code"), date.get(..4).unwrap_or_default());
+    let name = payment_name(db, journal, &date);
     let inbound = db.text(ENTRY, entry, "move_type") != "out_refund";
     let values = row([
-        ("name", json!(format!("{prefix}/{:05}", db.draw(&prefix)))),
+        ("name", json!(name)),
         ("memo", db.value(REGISTER, wizard, "communication").clone()),
         ("amount", number(amount)),
         ("currency_id", db.value(REGISTER, wizard, "currency_id").clone()),
@@ -338,6 +351,26 @@ fn pay(db: &mut Db, wizard: Id, entry: Id, amount: Decimal) -> Id {
         row([("matched_payment_ids", json!(matched)), ("amount_residual", number(residual)), ("payment_state", json!(state))]);
     db.set(ENTRY, entry, values);
     payment
+}
+
+/// A payment that was entered by itself. It stands on the customer's account; no invoice is settled by it.
+pub(super) fn post_payment(db: &mut Db, payment: Id) -> Outcome<()> {
+    if !db.exists(PAYMENT, payment) {
+        return Err(Refusal::missing(PAYMENT, payment));
+    }
+    if db.text(PAYMENT, payment, "state") == "draft" {
+        let journal = db.one(PAYMENT, payment, "journal_id").unwrap_or_default();
+        let date = db.text(PAYMENT, payment, "date").to_owned();
+        let name = payment_name(db, journal, &date);
+        db.set(PAYMENT, payment, row([("state", json!("in_process")), ("name", json!(name))]));
+    }
+    Ok(())
+}
+
+fn payment_name(db: &mut Db, journal: Id, date: &str) -> String {
+    let code = db.text("account.journal", journal, "code");
+    let prefix = format!("P{code}/{}", date.get(..4).unwrap_or_default());
+    format!("{prefix}/{:05}", db.draw(&prefix))
 }
 
 // --- credit notes

@@ -67,6 +67,15 @@ impl Domain {
             let complete_name = format!("{}.{}", module.as_str()?, name.as_str()?);
             return Some(db.external(&complete_name).into_iter().collect());
         }
+        if model.name == "ir.model.data"
+            && let (Some(module), Some(names)) = (self.required("module", "="), self.required("name", "in"))
+        {
+            let module = module.as_str()?;
+            let mut names: Vec<&str> = names.as_array()?.iter().filter_map(Value::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            return Some(names.into_iter().filter_map(|name| db.external(&format!("{module}.{name}"))).collect());
+        }
         if let Some(id) = self.required("id", "=") {
             return Some(id.as_i64().into_iter().collect());
         }

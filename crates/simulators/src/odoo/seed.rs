@@ -107,6 +107,10 @@ const COUNTRIES: &[(i64, &str, &str)] = &[
     (233, "US", "United States"),
 ];
 
+const STATES: &[(&str, &str)] = &[("CA", "California"), ("NY", "New York"), ("WA", "Washington")];
+
+const LANGUAGES: &[(&str, &str)] = &[("en_US", "English (US)"), ("nb_NO", "Norwegian Bokmål"), ("sv_SE", "Swedish")];
+
 /// Id, code, symbol, decimals.
 const CURRENCIES: &[(i64, &str, &str, u32)] = &[
     (14, "NOK", "kr", 2),
@@ -153,6 +157,13 @@ pub(super) fn fill(db: &mut Db, options: &Options) -> Outcome<()> {
         ]);
         db.insert("account.journal", values);
     }
+    for (code, name) in STATES {
+        let values = row([("code", json!(code)), ("name", json!(name)), ("country_id", json!(233))]);
+        db.insert("res.country.state", values);
+    }
+    for (code, name) in LANGUAGES {
+        db.insert("res.lang", row([("code", json!(code)), ("name", json!(name)), ("active", json!(true))]));
+    }
     db.insert("uom.uom", row([("name", json!("Units"))]));
     company(db, options);
     warehouses(db, options);
@@ -177,6 +188,14 @@ fn company(db: &mut Db, options: &Options) {
         ("tax_calculation_rounding_method", json!(method)),
     ]);
     db.insert("res.company", values);
+    let user = row([
+        ("id", json!(super::calls::USER)),
+        ("name", json!("Administrator")),
+        ("login", json!("admin")),
+        ("lang", json!("en_US")),
+        ("company_id", json!(1)),
+    ]);
+    db.insert("res.users", user);
     let partner = row([("name", json!("Simulated Company AS")), ("active", json!(true)), ("type", json!("contact"))]);
     db.insert("res.partner", partner);
 }

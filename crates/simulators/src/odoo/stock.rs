@@ -111,6 +111,9 @@ fn barcode_is_free(db: &Db, id: Id) -> Outcome<()> {
 }
 
 pub(super) fn computed(db: &Db, model: &str, id: Id, field: &str) -> Option<Value> {
+    if let (PRODUCT | TEMPLATE, "currency_id") = (model, field) {
+        return Some(db.value("res.company", 1, "currency_id").clone());
+    }
     let quantity = match (model, field) {
         (PRODUCT | TEMPLATE, "lst_price") => db.decimal(model, id, "list_price"),
         (TEMPLATE, "product_tmpl_id") => return Some(json!(id)),

@@ -17,6 +17,8 @@ use std::{
 };
 
 const VERSIONS: [&str; 6] = ["2025-10", "2026-01", "2026-04", "2026-07", "2026-10", "unstable"];
+pub(crate) const SCOPES: &str =
+    "read_orders,write_orders,read_products,write_products,read_inventory,write_inventory,read_customers,read_locations";
 const CLIENT_CREDENTIALS_SECONDS: i64 = 86_399;
 const OFFLINE_SECONDS: i64 = 3_600;
 
@@ -84,8 +86,7 @@ impl Memory {
         match request["grant_type"].as_str() {
             Some("client_credentials") => {
                 let access_token = self.new_token(CLIENT_CREDENTIALS_SECONDS);
-                let scope = "read_orders,write_orders,read_products,write_products,read_inventory,write_inventory";
-                let answer = json!({ "access_token": access_token, "scope": scope, "expires_in": CLIENT_CREDENTIALS_SECONDS });
+                let answer = json!({ "access_token": access_token, "scope": SCOPES, "expires_in": CLIENT_CREDENTIALS_SECONDS });
                 Json(answer).into_response()
             }
             Some("refresh_token") => self.refresh(request["refresh_token"].as_str().unwrap_or_default()),
@@ -107,7 +108,7 @@ impl Memory {
         self.api.refresh_tokens.insert(refresh_token.clone(), Some(used.to_owned()));
         let answer = json!({
             "access_token": access_token,
-            "scope": "read_orders,write_orders",
+            "scope": SCOPES,
             "expires_in": OFFLINE_SECONDS,
             "refresh_token": refresh_token,
             "refresh_token_expires_in": 7_776_000,

@@ -88,6 +88,8 @@ pub(crate) struct Catalog {
     pub products: BTreeMap<u64, Product>,
     /// Inventory item to product.
     pub items: BTreeMap<u64, u64>,
+    /// Products by a metafield's namespace, key and value.
+    pub custom_ids: BTreeMap<String, u64>,
     pub locations: Vec<Location>,
     /// By inventory item and location.
     pub levels: BTreeMap<(u64, u64), Level>,
@@ -96,9 +98,7 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn variants(&self) -> impl Iterator<Item = (&Product, &Variant)> {
-        self.products
-            .values()
-            .flat_map(|product| product.variants.iter().map(move |variant| (product, variant)))
+        self.products.values().flat_map(|product| product.variants.iter().map(move |variant| (product, variant)))
     }
 
     pub(crate) fn variant_of_sku(&self, sku: &str) -> Option<(&Product, &Variant)> {
@@ -121,9 +121,7 @@ impl Catalog {
     }
 }
 
-const WORDS: [&str; 10] = [
-    "Fjord", "Vidda", "Skog", "Bris", "Tinde", "Elv", "Holme", "Lyng", "Skjær", "Vik",
-];
+const WORDS: [&str; 10] = ["Fjord", "Vidda", "Skog", "Bris", "Tinde", "Elv", "Holme", "Lyng", "Skjær", "Vik"];
 const KINDS: [&str; 6] = ["genser", "lue", "sekk", "jakke", "votter", "kopp"];
 const SIZES: [&str; 4] = ["S", "M", "L", "XL"];
 const FIRST: [&str; 8] = ["Kari", "Ola", "Ingrid", "Åse", "Bjørn", "Nils", "Märta", "Søren"];
@@ -133,11 +131,7 @@ const CITIES: [(&str, &str); 4] = [("0155", "Oslo"), ("5003", "Bergen"), ("7010"
 /// Fills an empty shop: every product has up to four variants, and every variant stands at every location.
 pub(crate) fn fill(state: &mut State, variants: usize, locations: usize, customers: usize, stock: i64) {
     for index in 0..locations.max(1) {
-        let location = Location {
-            id: state.new_id(),
-            name: format!("Lager {}", index + 1),
-            country: "NO".into(),
-        };
+        let location = Location { id: state.new_id(), name: format!("Lager {}", index + 1), country: "NO".into() };
         state.catalog.locations.push(location);
     }
     let mut left = variants.max(1);

@@ -199,11 +199,7 @@ fn window(nodes: &[Value], field: &Field) -> Result<Value, Failure> {
 
 /// A connection of which this is one page.
 pub(crate) fn page(nodes: Vec<Value>, cursors: Vec<String>, more: bool) -> Value {
-    let edges: Vec<Value> = nodes
-        .iter()
-        .zip(&cursors)
-        .map(|(node, cursor)| json!({ "node": node, "cursor": cursor }))
-        .collect();
+    let edges: Vec<Value> = nodes.iter().zip(&cursors).map(|(node, cursor)| json!({ "node": node, "cursor": cursor })).collect();
     json!({
         "nodes": nodes,
         "edges": edges,

@@ -2,12 +2,11 @@
 //! A batch is carried out whole or not at all.
 
 use crate::shopify::{
-    StockWrite,
+    StockWrite, catalog_nodes,
     document::Field,
     graphql::{Failure, fail},
     idempotency::user_error,
     mutations::argument,
-    nodes,
     state::{State, gid, parse_gid, utc},
 };
 use serde_json::{Value, json};
@@ -15,8 +14,18 @@ use serde_json::{Value, json};
 const MAX_BATCH: usize = 250;
 const MAX_QUANTITY: i64 = 1_000_000_000;
 const REASONS: [&str; 12] = [
-    "correction", "cycle_count_available", "damaged", "movement_created", "movement_updated", "movement_received",
-    "movement_canceled", "other", "promotion", "quality_control", "received", "restock",
+    "correction",
+    "cycle_count_available",
+    "damaged",
+    "movement_created",
+    "movement_updated",
+    "movement_received",
+    "movement_canceled",
+    "other",
+    "promotion",
+    "quality_control",
+    "received",
+    "restock",
 ];
 
 /// One entry of a batch that may be carried out.
@@ -36,7 +45,13 @@ pub(crate) fn set_quantities(state: &mut State, field: &Field) -> Result<Value, 
         match judge(state, row, name, "quantity", index) {
             Ok(entry) if entries.iter().any(|it| (it.item, it.location) == (entry.item, entry.location)) => {
                 let message = "The combination of inventoryItemId and locationId must be unique";
-                errors.push(row_error(index, "locationId", "quantities", message, "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR"));
+                errors.push(row_error(
+                    index,
+                    "locationId",
+                    "quantities",
+                    message,
+                    "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR",
+                ));
             }
             Ok(entry) => entries.push(entry),
             Err(error) => errors.push(error),
@@ -84,7 +99,9 @@ pub(crate) fn activate(state: &mut State, field: &Field) -> Result<Value, Failur
     let available = field.arguments.get("available").and_then(Value::as_i64);
     let known_item = item.filter(|item| state.catalog.items.contains_key(item));
     let known_location = location.filter(|location| state.catalog.location(*location).is_some());
-    let refusal = |name: &str, message: &str| Ok(json!({ "inventoryLevel": null, "userErrors": [user_error(&[name], message, "INVALID")] }));
+    let refusal = |name: &str, message: &str| {
+        Ok(json!({ "inventoryLevel": null, "userErrors": [user_error(&[name], message, "INVALID")] }))
+    };
     let Some(item) = known_item else {
         return refusal("inventoryItemId", "The inventory item couldn't be found.");
     };
@@ -93,7 +110,10 @@ pub(crate) fn activate(state: &mut State, field: &Field) -> Result<Value, Failur
     };
     if state.catalog.levels.contains_key(&(item, location)) {
         if available.is_some() {
-            return refusal("available", "Not allowed to set available quantity when the item is already active at the location.");
+            return refusal(
+                "available",
+                "Not allowed to set available quantity when the item is already active at the location.",
+            );
         }
     } else {
         let available = available.unwrap_or(0);
@@ -101,19 +121,22 @@ pub(crate) fn activate(state: &mut State, field: &Field) -> Result<Value, Failur
         note_write(state, item, location, available);
     }
     let level = state.catalog.levels[&(item, location)];
-    Ok(json!({ "inventoryLevel": nodes::level(state, item, location, &level), "userErrors": [] }))
+    Ok(json!({ "inventoryLevel": catalog_nodes::level(state, item, location, &level), "userErrors": [] }))
 }
 
 fn rows<'a>(input: &'a Value, name: &str) -> Result<&'a Vec<Value>, Failure> {
     match input[name].as_array() {
         None => fail("INVALID_VARIABLE", format!("Variable $input was provided invalid value for {name}")),
-        Some(rows) if rows.len() > MAX_BATCH => {
-            fail("MAX_INPUT_SIZE_EXCEEDED", format!("The input array size of {} is greater than the maximum allowed of {MAX_BATCH}.", rows.len()))
-        }
+        Some(rows) if rows.len() > MAX_BATCH => fail(
+            "MAX_INPUT_SIZE_EXCEEDED",
+            format!("The input array size of {} is greater than the maximum allowed of {MAX_BATCH}.", rows.len()),
+        ),
         Some(rows) => match rows.iter().position(|row| row.get("changeFromQuantity").is_none()) {
             Some(index) => fail(
                 "INVALID_VARIABLE",
-                format!("Variable $input was provided invalid value for {name}.{index}.changeFromQuantity (must be given explicitly; null skips the check)"),
+                format!(
+                    "Variable $input was provided invalid value for {name}.{index}.changeFromQuantity (must be given explicitly; null skips the check)"
+                ),
             ),
             None => Ok(rows),
         },
@@ -188,12 +211,8 @@ fn write(state: &mut State, item: u64, location: u64, available: i64) {
 
 fn note_write(state: &mut State, item: u64, location: u64, available: i64) {
     let sku = state.catalog.variant_of_item(item).map(|(_, variant)| variant.sku.clone());
-    let write = StockWrite {
-        sku: sku.unwrap_or_default(),
-        location: location.to_string(),
-        available,
-        at: state.options.clock.now(),
-    };
+    let write =
+        StockWrite { sku: sku.unwrap_or_default(), location: location.to_string(), available, at: state.options.clock.now() };
     state.stock_writes.push(write);
 }
 

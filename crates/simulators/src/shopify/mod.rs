@@ -6,6 +6,8 @@
 
 mod api;
 mod catalog;
+mod catalog_nodes;
+mod catalog_rest;
 mod document;
 mod graphql;
 mod idempotency;
@@ -14,14 +16,18 @@ mod mutations;
 mod nodes;
 mod order;
 mod orders;
+mod place;
 mod pricing;
 mod product_writes;
 mod queries;
+mod refunds;
 mod rest;
 mod sender;
 mod spec;
 mod state;
 mod stock;
+#[cfg(test)]
+mod sums;
 mod view;
 mod webhooks;
 
@@ -36,7 +42,7 @@ use crate::{
     fault::{self, Faults},
     server::Server,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use sender::{Sender, Settings};
 use spec::Tracking;
@@ -55,6 +61,8 @@ pub struct Options {
     pub client_id: String,
     /// Also signs the webhooks.
     pub client_secret: String,
+    /// A token that never ends, as of a custom app made in the admin pages, when given.
+    pub access_token: Option<String>,
     /// Lets a client refresh an expiring offline token, when given.
     pub refresh_token: Option<String>,
     /// `example.myshopify.com`.
@@ -95,6 +103,7 @@ impl Default for Options {
         Self {
             client_id: "client-id".into(),
             client_secret: "client-secret".into(),
+            access_token: None,
             refresh_token: None,
             shop: "example.myshopify.com".into(),
             seed: 1,
@@ -184,9 +193,10 @@ impl ShopifySim {
 fn filled(options: Options) -> State {
     let (variants, locations) = (options.variants, options.locations);
     let (customers, stock) = (options.customers, options.stock);
-    let refresh_token = options.refresh_token.clone();
+    let (access_token, refresh_token) = (options.access_token.clone(), options.refresh_token.clone());
     let mut state = State::new(options);
     catalog::fill(&mut state, variants, locations, customers, stock);
+    state.api.tokens.extend(access_token.map(|token| (token, Timestamp::MAX)));
     state.api.refresh_tokens.extend(refresh_token.map(|token| (token, None)));
     // What was there from the start is no news.
     state.outbox.clear();
@@ -366,7 +376,7 @@ impl ShopifySim {
 
 /// The API's moods.
 impl ShopifySim {
-    /// Ends every access token, so that the next call is answered 401.
+    /// Ends every access token, the one that never ends included, so that the next call is answered 401.
     pub fn expire_tokens(&self) {
         self.shop.with(|state| state.api.tokens.clear());
     }

@@ -1,13 +1,14 @@
 //! The root fields that write. Stock is in `inventory`; here are products, orders and webhook subscriptions.
 
 use crate::shopify::{
+    catalog_nodes,
     document::Field,
     graphql::{Failure, fail},
     idempotency::{self, Verdict, user_error},
     inventory, nodes,
     order::Order,
-    orders::{Payout, RefundOrder},
     product_writes,
+    refunds::{Payout, RefundOrder},
     sender::{Sender, Subscription},
     spec::{Restock, Tracking},
     state::{Refused, State, gid, parse_gid},
@@ -104,8 +105,10 @@ fn fulfil(state: &mut State, field: &Field) -> Result<Value, Failure> {
     })
 }
 
-/// The order, and its lines by index; no lines means all that is left.
-fn parse_fulfilment(state: &State, input: &Value) -> Result<(u64, Option<Vec<(usize, u32)>>), Refused> {
+/// Index of the line and quantity; `None` is all that is left.
+type FulfilLines = Option<Vec<(usize, u32)>>;
+
+fn parse_fulfilment(state: &State, input: &Value) -> Result<(u64, FulfilLines), Refused> {
     let parts = input["lineItemsByFulfillmentOrder"].as_array().filter(|parts| parts.len() == 1);
     let Some(part) = parts.and_then(|parts| parts.first()) else {
         return Err(Refused("lineItemsByFulfillmentOrder must name one fulfillment order".into()));
@@ -244,9 +247,12 @@ fn parse_refund(state: &State, input: &Value) -> Result<(u64, RefundOrder), Refu
     let shipping = if asked["fullRefund"] == true {
         Some(left)
     } else {
-        decimal(&asked["amount"]).map(|amount| order.currencies.convert(amount))
+        decimal(&asked["amount"]).map(|amount| match amount == left.presentment {
+            true => left,
+            false => order.currencies.convert_back(amount),
+        })
     };
-    if shipping.is_some_and(|asked| asked.shop > left.shop) {
+    if shipping.is_some_and(|asked| asked.presentment > left.presentment) {
         return Err(Refused("Shipping amount is greater than what is left of the shipping".into()));
     }
     let note = input["note"].as_str().map(str::to_owned);
@@ -254,9 +260,14 @@ fn parse_refund(state: &State, input: &Value) -> Result<(u64, RefundOrder), Refu
     Ok((order.id, refund))
 }
 
+/// Amounts are in the buyer's currency, which must be named when it is not the shop's.
 fn parse_payouts(order: &Order, input: &Value) -> Result<Vec<Payout>, Refused> {
     let mut payouts = Vec::new();
-    let mut left = order.received().shop - order.refunded().shop;
+    let presentment = order.currencies.presentment;
+    if presentment != order.currencies.shop && input["currency"] != presentment.code() {
+        return Err(Refused(format!("Currency must be the presentment currency {}", presentment.code())));
+    }
+    let mut left = order.received().presentment - order.refunded().presentment;
     for payout in input["transactions"].as_array().into_iter().flatten() {
         let parent = payout["parentId"].as_str().and_then(|id| parse_gid("OrderTransaction", id));
         let Some(amount) = decimal(&payout["amount"]) else {
@@ -270,7 +281,7 @@ fn parse_payouts(order: &Order, input: &Value) -> Result<Vec<Payout>, Refused> {
             return Err(Refused("Refund amount is greater than what was received".into()));
         }
         let gateway = payout["gateway"].as_str().unwrap_or("bogus").to_owned();
-        payouts.push(Payout { parent, gateway, amount: order.currencies.convert(amount) });
+        payouts.push(Payout { parent, gateway, amount: order.currencies.convert_back(amount) });
     }
     Ok(payouts)
 }
@@ -302,7 +313,7 @@ fn subscribe(state: &mut State, sender: &Sender, field: &Field) -> Result<Value,
         created_at,
         failures: 0,
     };
-    let shown = nodes::subscription(state, &made);
+    let shown = catalog_nodes::subscription(state, &made);
     known.push(made);
     Ok(json!({ "webhookSubscription": shown, "userErrors": [] }))
 }

@@ -180,12 +180,7 @@ impl Line {
         let (part, whole) = (Decimal::from(quantity), Decimal::from(self.quantity));
         let gross = self.unit_price.times(quantity);
         let discount = self.shares.iter().map(|share| currencies.share(share.amount, part, whole)).sum();
-        Worth {
-            gross,
-            discount,
-            net: gross - discount,
-            tax: currencies.share(self.tax.amount, part, whole),
-        }
+        Worth { gross, discount, net: gross - discount, tax: currencies.share(self.tax.amount, part, whole) }
     }
 
     pub(crate) fn fulfillable(&self) -> u32 {
@@ -224,14 +219,26 @@ impl Order {
         sum
     }
 
-    /// After edits and refunds; nothing is left of a cancelled order.
+    /// After edits and refunds; nothing is left of a cancelled order. Money paid out beyond what lines and shipping were
+    /// worth does not lower it.
     pub(crate) fn current(&self) -> Totals {
         if self.cancelled_at.is_some() {
             return Totals::default();
         }
-        let mut totals = self.totals(|line| line.current, self.shipping_left());
-        totals.total -= self.refunds.iter().map(|refund| refund.discrepancy).sum();
-        totals
+        self.totals(|line| line.current, self.shipping_left())
+    }
+
+    /// One for each rate, over lines and shipping, as placed.
+    pub(crate) fn placed_taxes(&self) -> Vec<Tax> {
+        let placed = self.lines.iter().filter(|line| !line.added_by_edit).map(|line| line.tax);
+        let mut taxes: Vec<Tax> = Vec::new();
+        for tax in placed.chain(self.shipping.iter().map(|shipping| shipping.tax)) {
+            match taxes.iter_mut().find(|sum| sum.rate == tax.rate) {
+                Some(sum) => sum.amount += tax.amount,
+                None => taxes.push(tax),
+            }
+        }
+        taxes
     }
 
     pub(crate) fn shipping_left(&self) -> Worth {
@@ -257,7 +264,8 @@ impl Order {
 
     /// Still to be paid; never below zero.
     pub(crate) fn outstanding(&self) -> Amount {
-        let owed = self.current().total - (self.received() - self.refunded());
+        let beyond: Amount = self.refunds.iter().map(|refund| refund.discrepancy).sum();
+        let owed = self.current().total - (self.received() - self.refunded()) - beyond;
         if owed.shop.is_sign_negative() { Amount::ZERO } else { owed }
     }
 

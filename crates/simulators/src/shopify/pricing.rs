@@ -84,9 +84,14 @@ pub(crate) struct Currencies {
 impl Currencies {
     /// The amount in both currencies, each rounded to its smallest unit.
     pub(crate) fn convert(&self, shop: Decimal) -> Amount {
+        Amount { shop: round(shop, exponent(self.shop)), presentment: round(shop * self.rate, exponent(self.presentment)) }
+    }
+
+    /// The amount in both currencies, from the buyer's.
+    pub(crate) fn convert_back(&self, presentment: Decimal) -> Amount {
         Amount {
-            shop: round(shop, exponent(self.shop)),
-            presentment: round(shop * self.rate, exponent(self.presentment)),
+            shop: round(presentment / self.rate, exponent(self.shop)),
+            presentment: round(presentment, exponent(self.presentment)),
         }
     }
 
@@ -114,10 +119,9 @@ impl Currencies {
     /// Spreads `discount` over the amounts that are left.
     pub(crate) fn spread(&self, discount: Reduction, left: &[Amount]) -> Vec<Amount> {
         match discount {
-            Reduction::Percentage(percent) => left
-                .iter()
-                .map(|amount| self.rounded(amount.map(|amount| amount * percent / Decimal::ONE_HUNDRED)))
-                .collect(),
+            Reduction::Percentage(percent) => {
+                left.iter().map(|amount| self.rounded(amount.map(|amount| amount * percent / Decimal::ONE_HUNDRED))).collect()
+            }
             Reduction::Fixed(sum) => {
                 let sum = self.convert(sum);
                 let shop: Vec<Decimal> = left.iter().map(|amount| amount.shop).collect();

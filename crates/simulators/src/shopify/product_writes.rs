@@ -2,11 +2,11 @@
 
 use crate::shopify::{
     catalog::{Product, Variant, insert_product},
+    catalog_nodes,
     document::Field,
     graphql::Failure,
     idempotency::user_error,
     mutations::{argument, decimal, strings},
-    nodes,
     state::{State, parse_gid},
 };
 use rust_decimal::Decimal;
@@ -42,9 +42,9 @@ pub(crate) fn update_variants(state: &mut State, field: &Field) -> Result<Value,
         state.announce_product(id);
     }
     let product = &state.catalog.products[&id];
-    let shown = accepted.iter().map(|(position, _)| nodes::variant(state, product, &product.variants[*position]));
+    let shown = accepted.iter().map(|(position, _)| catalog_nodes::variant(state, product, &product.variants[*position]));
     Ok(json!({
-        "product": nodes::product(state, product),
+        "product": catalog_nodes::product(state, product),
         "productVariants": shown.collect::<Vec<_>>(),
         "userErrors": errors,
     }))
@@ -53,14 +53,20 @@ pub(crate) fn update_variants(state: &mut State, field: &Field) -> Result<Value,
 fn judge(product: &Product, input: &Value, index: usize) -> Result<usize, Value> {
     let at = index.to_string();
     let Some(id) = input["id"].as_str() else {
-        return Err(user_error(&["variants", &at, "id"], "Product variant is missing ID attribute", "PRODUCT_VARIANT_ID_MISSING"));
+        return Err(user_error(
+            &["variants", &at, "id"],
+            "Product variant is missing ID attribute",
+            "PRODUCT_VARIANT_ID_MISSING",
+        ));
     };
     let id = parse_gid("ProductVariant", id);
     let Some(position) = product.variants.iter().position(|variant| Some(variant.id) == id) else {
         return Err(user_error(&["variants", &at, "id"], "Product variant does not exist", "PRODUCT_VARIANT_DOES_NOT_EXIST"));
     };
     match decimal(&input["price"]) {
-        None if !input["price"].is_null() => Err(user_error(&["variants", &at, "price"], "Price is not a number", "INVALID_VALUE")),
+        None if !input["price"].is_null() => {
+            Err(user_error(&["variants", &at, "price"], "Price is not a number", "INVALID_VALUE"))
+        }
         Some(price) if price.is_sign_negative() => {
             Err(user_error(&["variants", &at, "price"], "Price must be greater than or equal to 0", "NEGATIVE_PRICE_VALUE"))
         }
@@ -89,7 +95,9 @@ fn apply(variant: &mut Variant, input: &Value) {
     if let Some(tracked) = item["tracked"].as_bool() {
         variant.tracked = tracked;
     }
-    if let Some(name) = input["optionValues"].as_array().and_then(|values| values.first()).and_then(|value| value["name"].as_str()) {
+    if let Some(name) =
+        input["optionValues"].as_array().and_then(|values| values.first()).and_then(|value| value["name"].as_str())
+    {
         variant.title = name.to_owned();
     }
 }
@@ -106,7 +114,7 @@ pub(crate) fn update(state: &mut State, field: &Field) -> Result<Value, Failure>
     };
     write_head(state, id, input);
     state.announce_product(id);
-    Ok(json!({ "product": nodes::product(state, &state.catalog.products[&id]), "userErrors": [] }))
+    Ok(json!({ "product": catalog_nodes::product(state, &state.catalog.products[&id]), "userErrors": [] }))
 }
 
 fn write_head(state: &mut State, id: u64, input: &Value) {
@@ -137,24 +145,35 @@ pub(crate) fn set(state: &mut State, field: &Field) -> Result<Value, Failure> {
     let identifier = field.arguments.get("identifier").cloned().unwrap_or_default();
     let asked = identifier["id"].as_str().or(input["id"].as_str()).map(|id| parse_gid("Product", id).unwrap_or(0));
     let by_handle = identifier["handle"].as_str();
+    // The vendor wants a metafield definition of the type `id` for this; here every metafield has one.
+    let custom = &identifier["customId"];
+    let custom = custom.is_object().then(|| format!("{}.{}={}", custom["namespace"], custom["key"], custom["value"]));
     let found = match (asked, by_handle) {
         (Some(id), _) if !state.catalog.products.contains_key(&id) => {
             return Ok(refusal(&["identifier"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST"));
         }
         (Some(id), _) => Some(id),
-        (None, Some(handle)) => state.catalog.products.values().find(|product| product.handle == handle).map(|product| product.id),
+        (None, None) if custom.is_some() => custom.as_ref().and_then(|custom| state.catalog.custom_ids.get(custom).copied()),
+        (None, Some(handle)) => {
+            state.catalog.products.values().find(|product| product.handle == handle).map(|product| product.id)
+        }
         (None, None) => None,
     };
     if found.is_none() && input["title"].as_str().is_none_or(str::is_empty) {
         return Ok(refusal(&["input", "title"], "Title can't be blank", "INVALID_PRODUCT"));
     }
     if input["variants"].is_array() && !input["productOptions"].is_array() {
-        return Ok(refusal(&["input", "productOptions"], "Product options are required when updating variants", "PRODUCT_OPTIONS_INPUT_MISSING"));
+        return Ok(refusal(
+            &["input", "productOptions"],
+            "Product options are required when updating variants",
+            "PRODUCT_OPTIONS_INPUT_MISSING",
+        ));
     }
     let id = match found {
         Some(id) => id,
         None => create(state, by_handle),
     };
+    state.catalog.custom_ids.extend(custom.map(|custom| (custom, id)));
     write_head(state, id, input);
     if let Some(variants) = input["variants"].as_array() {
         set_variants(state, id, variants);
@@ -167,10 +186,10 @@ pub(crate) fn set(state: &mut State, field: &Field) -> Result<Value, Failure> {
     if found.is_some() {
         state.announce_product(id);
     } else {
-        let body = crate::shopify::rest::product(state, &state.catalog.products[&id]);
+        let body = crate::shopify::catalog_rest::product(state, &state.catalog.products[&id]);
         state.event(None, vec![("products/create", body)]);
     }
-    let shown = nodes::product(state, &state.catalog.products[&id]);
+    let shown = catalog_nodes::product(state, &state.catalog.products[&id]);
     Ok(json!({ "product": shown, "productSetOperation": null, "userErrors": [] }))
 }
 

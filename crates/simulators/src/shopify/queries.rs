@@ -1,6 +1,9 @@
 //! The root fields that read: lists by page, filter and order, and single records by id.
 
 use crate::shopify::{
+    api::SCOPES,
+    catalog::{Product, Variant},
+    catalog_nodes,
     document::Field,
     graphql::{Failure, fail, page, page_size},
     nodes,
@@ -10,15 +13,16 @@ use crate::shopify::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 pub(crate) fn run(state: &State, sender: &Sender, field: &Field) -> Result<Value, Failure> {
     match field.name.as_str() {
-        "shop" => Ok(nodes::shop(state)),
+        "shop" => Ok(catalog_nodes::shop(state)),
         "locations" => locations(state, field),
         "orders" => orders(state, field),
         "products" => products(state, field),
-        "productVariants" => variants(state, field, |product, variant| nodes::variant(state, product, variant)),
-        "inventoryItems" => variants(state, field, |product, variant| nodes::item(state, product, variant)),
+        "productVariants" => variants(state, field, |product, variant| catalog_nodes::variant(state, product, variant)),
+        "inventoryItems" => variants(state, field, |product, variant| catalog_nodes::item(state, product, variant)),
         "customers" => customers(state, field),
         "webhookSubscriptions" => subscriptions(state, sender, field),
         "order" | "product" | "productVariant" | "inventoryItem" | "customer" | "location" | "fulfillmentOrder" | "node" => {
@@ -30,6 +34,16 @@ pub(crate) fn run(state: &State, sender: &Sender, field: &Field) -> Result<Value
             let ids = ids.into_iter().flatten().filter_map(Value::as_str);
             Ok(ids.map(|id| node(state, id)).collect())
         }
+        "refund" => {
+            let id = field.arguments.get("id").and_then(Value::as_str).and_then(|id| parse_gid("Refund", id));
+            let mut refunds = state.orders.values().flat_map(|order| order.refunds.iter().map(move |refund| (order, refund)));
+            let found = refunds.find(|(_, refund)| Some(refund.id) == id);
+            Ok(found.map_or(Value::Null, |(order, refund)| nodes::refund(order, refund)))
+        }
+        "currentAppInstallation" => {
+            let scopes: Vec<Value> = SCOPES.split(',').map(|scope| json!({ "handle": scope })).collect();
+            Ok(json!({ "id": "gid://shopify/AppInstallation/1", "accessScopes": scopes }))
+        }
         // Every job is carried out before its mutation is answered.
         "job" => Ok(json!({ "id": field.arguments.get("id"), "done": true })),
         other => fail("undefinedField", format!("Field '{other}' doesn't exist on type 'QueryRoot' of the simulated shop")),
@@ -39,21 +53,19 @@ pub(crate) fn run(state: &State, sender: &Sender, field: &Field) -> Result<Value
 fn node(state: &State, id: &str) -> Value {
     let catalog = &state.catalog;
     let of = |kind: &str| parse_gid(kind, id);
-    let variant = |matches: &dyn Fn(&crate::shopify::catalog::Variant) -> bool| {
-        catalog.variants().find(|(_, variant)| matches(variant))
-    };
+    let variant = |matches: &dyn Fn(&Variant) -> bool| catalog.variants().find(|(_, variant)| matches(variant));
     let found = if let Some(order) = of("Order").and_then(|id| state.orders.get(&id)) {
         Some(nodes::order(state, order))
     } else if let Some(product) = of("Product").and_then(|id| catalog.products.get(&id)) {
-        Some(nodes::product(state, product))
+        Some(catalog_nodes::product(state, product))
     } else if let Some((product, found)) = of("ProductVariant").and_then(|id| variant(&|it| it.id == id)) {
-        Some(nodes::variant(state, product, found))
+        Some(catalog_nodes::variant(state, product, found))
     } else if let Some((product, found)) = of("InventoryItem").and_then(|id| catalog.variant_of_item(id)) {
-        Some(nodes::item(state, product, found))
+        Some(catalog_nodes::item(state, product, found))
     } else if let Some(customer) = of("Customer").and_then(|id| catalog.customers.get(&id)) {
-        Some(nodes::customer(customer))
+        Some(catalog_nodes::customer(customer))
     } else if let Some(location) = of("Location").and_then(|id| catalog.location(id)) {
-        Some(nodes::location(location))
+        Some(catalog_nodes::location(location))
     } else {
         let order = of("FulfillmentOrder").and_then(|id| state.orders.values().find(|order| order.fulfilment_order == id));
         order.map(|order| nodes::fulfilment_order(state, order))
@@ -63,93 +75,99 @@ fn node(state: &State, id: &str) -> Value {
 
 fn locations(state: &State, field: &Field) -> Result<Value, Failure> {
     let rows = state.catalog.locations.iter().map(|location| (0, location.id, location)).collect();
-    paged(field, rows, |location| nodes::location(location))
+    paged(field, rows, |location| catalog_nodes::location(location))
 }
 
 fn orders(state: &State, field: &Field) -> Result<Value, Failure> {
-    let filter = Filter::of(field, &["updated_at", "created_at", "processed_at", "name", "id", "status", "financial_status", "test"])?;
-    let by = field.arguments.get("sortKey").and_then(Value::as_str).unwrap_or("PROCESSED_AT");
-    let rows = state
-        .orders
-        .values()
-        .filter(|order| {
-            filter.time("updated_at", order.updated_at)
-                && filter.time("created_at", order.created_at)
-                && filter.time("processed_at", order.created_at)
-                && filter.word("name", &[&order.name(), &order.number.to_string()])
-                && filter.word("id", &[&order.id.to_string(), &gid("Order", order.id)])
-                && filter.word("financial_status", &[order.financial_status()])
-        })
-        .map(|order| {
+    let filter = Filter::of(field)?;
+    let by = sort_key(field);
+    let mut rows = Vec::new();
+    for order in state.orders.values() {
+        let answers = |key: &str| match key {
+            "updated_at" => Some(Answers::Time(order.updated_at)),
+            "created_at" | "processed_at" => Some(Answers::Time(order.created_at)),
+            "name" => Some(Answers::Words(vec![order.name().into(), order.number.to_string().into()])),
+            "id" => Some(Answers::Words(vec![order.id.to_string().into(), gid("Order", order.id).into()])),
+            "email" => Some(word(&order.email)),
+            "financial_status" => Some(word(order.financial_status())),
+            "status" if order.cancelled_at.is_some() => Some(Answers::Words(vec!["any".into(), "cancelled".into()])),
+            "status" => Some(Answers::Words(vec!["any".into(), "open".into()])),
+            _ => None,
+        };
+        if filter.holds(answers)? {
             let key = match by {
                 "UPDATED_AT" => order.updated_at.as_second(),
                 "ID" => 0,
                 _ => order.created_at.as_second(),
             };
-            (key, order.id, order)
-        })
-        .collect();
+            rows.push((key, order.id, order));
+        }
+    }
     paged(field, rows, |order| nodes::order(state, order))
 }
 
-fn products(state: &State, field: &Field) -> Result<Value, Failure> {
-    let filter = Filter::of(field, &["updated_at", "created_at", "sku", "id", "handle", "status", "title"])?;
-    let by_update = field.arguments.get("sortKey").and_then(Value::as_str) == Some("UPDATED_AT");
-    let rows = state
-        .catalog
-        .products
-        .values()
-        .filter(|product| {
-            let skus: Vec<&str> = product.variants.iter().map(|variant| variant.sku.as_str()).collect();
-            filter.time("updated_at", product.updated_at)
-                && filter.time("created_at", product.created_at)
-                && filter.word("sku", &skus)
-                && filter.word("id", &[&product.id.to_string()])
-                && filter.word("handle", &[&product.handle])
-                && filter.word("title", &[&product.title])
-                && filter.word("status", &[&product.status])
-        })
-        .map(|product| (if by_update { product.updated_at.as_second() } else { 0 }, product.id, product))
-        .collect();
-    paged(field, rows, |product| nodes::product(state, product))
+fn sort_key(field: &Field) -> &str {
+    field.arguments.get("sortKey").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn variants(
-    state: &State,
-    field: &Field,
-    show: impl Fn(&crate::shopify::catalog::Product, &crate::shopify::catalog::Variant) -> Value,
-) -> Result<Value, Failure> {
-    let filter = Filter::of(field, &["sku", "id", "updated_at", "product_id", "barcode"])?;
-    let rows = state
-        .catalog
-        .variants()
-        .filter(|(product, variant)| {
-            filter.word("sku", &[&variant.sku])
-                && filter.word("id", &[&variant.id.to_string(), &variant.inventory_item_id.to_string()])
-                && filter.word("product_id", &[&product.id.to_string()])
-                && filter.word("barcode", &[variant.barcode.as_deref().unwrap_or_default()])
-                && filter.time("updated_at", variant.updated_at)
-        })
-        .map(|row| (0, row.1.id, row))
-        .collect();
+fn products(state: &State, field: &Field) -> Result<Value, Failure> {
+    let filter = Filter::of(field)?;
+    let mut rows = Vec::new();
+    for product in state.catalog.products.values() {
+        let answers = |key: &str| match key {
+            "updated_at" => Some(Answers::Time(product.updated_at)),
+            "created_at" => Some(Answers::Time(product.created_at)),
+            "sku" => Some(Answers::Words(product.variants.iter().map(|variant| Cow::from(&variant.sku)).collect())),
+            "id" => Some(word(product.id.to_string())),
+            "handle" => Some(word(&product.handle)),
+            "title" => Some(word(&product.title)),
+            "status" => Some(word(&product.status)),
+            _ => None,
+        };
+        if filter.holds(answers)? {
+            let key = if sort_key(field) == "UPDATED_AT" { product.updated_at.as_second() } else { 0 };
+            rows.push((key, product.id, product));
+        }
+    }
+    paged(field, rows, |product| catalog_nodes::product(state, product))
+}
+
+/// Variants, or their inventory items.
+fn variants(state: &State, field: &Field, show: impl Fn(&Product, &Variant) -> Value) -> Result<Value, Failure> {
+    let filter = Filter::of(field)?;
+    let mut rows = Vec::new();
+    for (product, variant) in state.catalog.variants() {
+        let answers = |key: &str| match key {
+            "sku" => Some(word(&variant.sku)),
+            "barcode" => Some(word(variant.barcode.as_deref().unwrap_or_default())),
+            "product_id" => Some(word(product.id.to_string())),
+            "id" => Some(Answers::Words(vec![variant.id.to_string().into(), variant.inventory_item_id.to_string().into()])),
+            "updated_at" => Some(Answers::Time(variant.updated_at)),
+            _ => None,
+        };
+        if filter.holds(answers)? {
+            rows.push((0, variant.id, (product, variant)));
+        }
+    }
     paged(field, rows, |(product, variant)| show(product, variant))
 }
 
 fn customers(state: &State, field: &Field) -> Result<Value, Failure> {
-    let filter = Filter::of(field, &["updated_at", "email", "id"])?;
-    let by_update = field.arguments.get("sortKey").and_then(Value::as_str) == Some("UPDATED_AT");
-    let rows = state
-        .catalog
-        .customers
-        .values()
-        .filter(|customer| {
-            filter.time("updated_at", customer.updated_at)
-                && filter.word("email", &[&customer.email])
-                && filter.word("id", &[&customer.id.to_string()])
-        })
-        .map(|customer| (if by_update { customer.updated_at.as_second() } else { 0 }, customer.id, customer))
-        .collect();
-    paged(field, rows, |customer| nodes::customer(customer))
+    let filter = Filter::of(field)?;
+    let mut rows = Vec::new();
+    for customer in state.catalog.customers.values() {
+        let answers = |key: &str| match key {
+            "updated_at" => Some(Answers::Time(customer.updated_at)),
+            "email" => Some(word(&customer.email)),
+            "id" => Some(word(customer.id.to_string())),
+            _ => None,
+        };
+        if filter.holds(answers)? {
+            let key = if sort_key(field) == "UPDATED_AT" { customer.updated_at.as_second() } else { 0 };
+            rows.push((key, customer.id, customer));
+        }
+    }
+    paged(field, rows, |customer| catalog_nodes::customer(customer))
 }
 
 fn subscriptions(state: &State, sender: &Sender, field: &Field) -> Result<Value, Failure> {
@@ -162,7 +180,7 @@ fn subscriptions(state: &State, sender: &Sender, field: &Field) -> Result<Value,
         .filter(|it| uri.is_none_or(|uri| uri == it.uri))
         .map(|it| (0, it.id, it))
         .collect();
-    paged(field, rows, |it| nodes::subscription(state, it))
+    paged(field, rows, |it| catalog_nodes::subscription(state, it))
 }
 
 /// One page of rows (sort key, id, record), sorted; cursors name a key and an id, so that they survive changes.
@@ -195,65 +213,123 @@ fn read_cursor(cursor: &str) -> Result<(i64, u64), Failure> {
     parts.map_or_else(|| fail("BAD_REQUEST", format!("Invalid cursor {cursor:?}")), Ok)
 }
 
-/// The search syntax, as far as it is used: `updated_at:>='2026-11-20T00:00:00Z' AND name:#1042`.
+/// The search syntax, as far as it is used: `updated_at:>='2026-11-20T00:00:00Z' AND name:#1042`, `sku:'A' OR sku:'B'`.
 struct Filter {
-    terms: Vec<(String, String, String)>,
+    /// One group must hold as a whole.
+    groups: Vec<Vec<Term>>,
+}
+
+struct Term {
+    key: String,
+    operator: &'static str,
+    value: String,
+}
+
+/// What a record answers to one search key.
+enum Answers<'a> {
+    Time(Timestamp),
+    Words(Vec<Cow<'a, str>>),
+}
+
+fn word<'a>(word: impl Into<Cow<'a, str>>) -> Answers<'a> {
+    Answers::Words(vec![word.into()])
 }
 
 impl Filter {
-    fn of(field: &Field, known: &[&str]) -> Result<Self, Failure> {
+    fn of(field: &Field) -> Result<Self, Failure> {
         let query = field.arguments.get("query").and_then(Value::as_str).unwrap_or_default();
-        let mut terms = Vec::new();
-        for word in words(query).into_iter().filter(|word| word != "AND") {
-            let Some((key, value)) = word.split_once(':') else {
-                return fail("BAD_REQUEST", format!("the simulated shop cannot search for {word:?}, only for field:value"));
-            };
-            if !known.contains(&key) {
-                return fail("BAD_REQUEST", format!("the simulated shop cannot search {:?} by {key:?}", field.name));
+        let mut groups = vec![Vec::new()];
+        for word in words(query) {
+            match word.as_str() {
+                "AND" => {}
+                "OR" => groups.push(Vec::new()),
+                _ => {
+                    let term = Term::read(&word)?;
+                    if let Some(group) = groups.last_mut() {
+                        group.push(term);
+                    }
+                }
             }
-            let operator = [">=", "<=", ">", "<"].into_iter().find(|operator| value.starts_with(operator)).unwrap_or("");
-            let value = &value[operator.len()..];
-            // Unquoted, the vendor takes the rest of a time for another term.
-            if value.contains(':') && !value.starts_with(['\'', '"']) {
-                return fail("BAD_REQUEST", format!("the value in {word:?} holds a colon and must be quoted"));
-            }
-            terms.push((key.to_owned(), operator.to_owned(), value.trim_matches(['\'', '"']).to_owned()));
         }
-        Ok(Self { terms })
+        Ok(Self { groups })
     }
 
-    fn time(&self, key: &str, time: Timestamp) -> bool {
-        self.of_key(key).all(|(operator, value)| {
-            let Ok(limit) = value.parse::<Timestamp>() else { return false };
-            match operator {
-                ">=" => time >= limit,
-                ">" => time > limit,
-                "<=" => time <= limit,
-                "<" => time < limit,
-                _ => time == limit,
+    /// Whether a record matches; `answers` tells what it answers to a key, `None` for a key that cannot be searched by.
+    fn holds<'a>(&self, answers: impl Fn(&str) -> Option<Answers<'a>>) -> Result<bool, Failure> {
+        for group in &self.groups {
+            let mut holds = true;
+            for term in group {
+                let Some(answers) = answers(&term.key) else {
+                    return fail("BAD_REQUEST", format!("the simulated shop cannot search by {:?}", term.key));
+                };
+                holds &= term.holds(&answers);
             }
-        })
-    }
-
-    fn word(&self, key: &str, values: &[&str]) -> bool {
-        self.of_key(key).all(|(_, wanted)| values.iter().any(|value| value.eq_ignore_ascii_case(wanted)))
-    }
-
-    fn of_key<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let terms = self.terms.iter().filter(move |(known, ..)| known == key);
-        terms.map(|(_, operator, value)| (operator.as_str(), value.as_str()))
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-/// Splits at blanks outside quotes.
+impl Term {
+    fn read(word: &str) -> Result<Self, Failure> {
+        let Some((key, value)) = word.split_once(':') else {
+            return fail("BAD_REQUEST", format!("the simulated shop cannot search for {word:?}, only for field:value"));
+        };
+        let operator = [">=", "<=", ">", "<"].into_iter().find(|operator| value.starts_with(operator)).unwrap_or("");
+        let value = &value[operator.len()..];
+        let quoted = value.starts_with(['\'', '"']);
+        // Unquoted, the vendor takes the rest of a time for another term.
+        if value.contains(':') && !quoted {
+            return fail("BAD_REQUEST", format!("the value in {word:?} holds a colon and must be quoted"));
+        }
+        let value = if quoted && value.len() >= 2 { unescaped(&value[1..value.len() - 1]) } else { value.to_owned() };
+        Ok(Self { key: key.to_owned(), operator, value })
+    }
+
+    fn holds(&self, answers: &Answers<'_>) -> bool {
+        match answers {
+            Answers::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(&self.value)),
+            Answers::Time(time) => {
+                let Ok(limit) = self.value.parse::<Timestamp>() else { return false };
+                match self.operator {
+                    ">=" => *time >= limit,
+                    ">" => *time > limit,
+                    "<=" => *time <= limit,
+                    "<" => *time < limit,
+                    _ => *time == limit,
+                }
+            }
+        }
+    }
+}
+
+fn unescaped(quoted: &str) -> String {
+    let mut escaped = false;
+    let mut text = String::new();
+    for c in quoted.chars() {
+        if c == '\\' && !escaped {
+            escaped = true;
+        } else {
+            escaped = false;
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Splits at blanks outside quotes; escapes are kept.
 fn words(query: &str) -> Vec<String> {
     let mut words = vec![String::new()];
-    let mut quote = None;
+    let (mut quote, mut escaped) = (None, false);
     for c in query.chars() {
         match quote {
+            _ if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
             Some(open) if c == open => quote = None,
             None if matches!(c, '\'' | '"') => quote = Some(c),
-            None if c.is_whitespace() => {
+            None if c.is_whitespace() || matches!(c, '(' | ')') => {
                 words.push(String::new());
                 continue;
             }

@@ -1,7 +1,8 @@
-//! The bodies of webhooks, in the REST shape. Money is text, but for the subtotals of refund lines, as at the vendor.
+//! Bodies of webhooks about orders, in the REST shape. Money is text, but for the subtotals of refund lines, as at the vendor.
+//! Bodies about products, stock and customers are in `catalog_rest`.
 
 use crate::shopify::{
-    catalog::{Address, Customer, Level, Product, Variant},
+    catalog_rest::{address, customer},
     order::{Discount, Fulfilment, Line, Order, Refund, RefundLine, Share, Shipping, TAX_TITLE, Tax, Totals, Transaction, Worth},
     pricing::{Amount, Currencies, Reduction, text},
     state::{State, gid},
@@ -23,7 +24,7 @@ pub(crate) fn order(state: &State, order: &Order) -> Value {
     body.insert("shipping_address".into(), address(&order.address));
     body.insert("line_items".into(), json!(lines));
     body.insert("shipping_lines".into(), json!(shipping));
-    body.insert("tax_lines".into(), order_taxes(order));
+    body.insert("tax_lines".into(), order.placed_taxes().iter().map(|it| tax(order, it)).collect());
     body.insert("refunds".into(), json!(refunds));
     body.insert("fulfillments".into(), json!(fulfilments));
     Value::Object(body)
@@ -164,19 +165,6 @@ fn discount_application(order: &Order, discount: &Discount) -> Value {
     application
 }
 
-/// One for each rate, over lines and shipping, as placed.
-fn order_taxes(order: &Order) -> Value {
-    let mut taxes: Vec<Tax> = Vec::new();
-    let placed = order.lines.iter().filter(|line| !line.added_by_edit).map(|line| line.tax);
-    for tax in placed.chain(order.shipping.iter().map(|shipping| shipping.tax)) {
-        match taxes.iter_mut().find(|sum| sum.rate == tax.rate) {
-            Some(sum) => sum.amount += tax.amount,
-            None => taxes.push(tax),
-        }
-    }
-    taxes.iter().map(|it| tax(order, it)).collect()
-}
-
 fn tax(order: &Order, tax: &Tax) -> Value {
     json!({
         "title": TAX_TITLE,
@@ -273,38 +261,44 @@ pub(crate) fn refund(state: &State, order: &Order, refund: &Refund) -> Value {
         "total_duties_set": money_set(Amount::ZERO, &order.currencies),
         "return": null,
         "order_adjustments": adjustments(order, refund),
-        "refund_shipping_lines": [],
+        "refund_shipping_lines": refunded_shipping(order, refund),
         "transactions": transactions,
         "refund_line_items": lines,
     })
 }
 
-/// Negative amounts are given back; `tax_amount` comes on top of `amount`, whether prices include tax or not.
+/// Money paid out beyond (below zero) or short of what lines and shipping were worth.
 fn adjustments(order: &Order, refund: &Refund) -> Vec<Value> {
-    let mut adjustments = Vec::new();
-    let mut add = |kind: &str, reason: &str, net: Amount, tax: Amount| {
-        let (net, tax) = (Amount::ZERO - net, Amount::ZERO - tax);
-        adjustments.push(json!({
-            "id": refund.id + 1 + adjustments.len() as u64,
-            "order_id": order.id,
-            "refund_id": refund.id,
-            "kind": kind,
-            "reason": reason,
-            "amount": text(net.shop, order.currencies.shop),
-            "amount_set": money_set(net, &order.currencies),
-            "tax_amount": text(tax.shop, order.currencies.shop),
-            "tax_amount_set": money_set(tax, &order.currencies),
-        }));
-    };
+    if refund.discrepancy.is_zero() {
+        return Vec::new();
+    }
+    let amount = Amount::ZERO - refund.discrepancy;
+    vec![json!({
+        "id": refund.id + 1,
+        "order_id": order.id,
+        "refund_id": refund.id,
+        "kind": "refund_discrepancy",
+        "reason": "Refund discrepancy",
+        "amount": text(amount.shop, order.currencies.shop),
+        "amount_set": money_set(amount, &order.currencies),
+        "tax_amount": text(Decimal::ZERO, order.currencies.shop),
+        "tax_amount_set": money_set(Amount::ZERO, &order.currencies),
+    })]
+}
+
+/// With tax in the amount when the order's prices include it, like the lines.
+fn refunded_shipping(order: &Order, refund: &Refund) -> Vec<Value> {
     let Worth { net, tax, .. } = refund.shipping;
-    if !net.is_zero() {
-        let without_tax = if order.taxes_included { net - tax } else { net };
-        add("shipping_refund", "Shipping refund", without_tax, tax);
-    }
-    if !refund.discrepancy.is_zero() {
-        add("refund_discrepancy", "Refund discrepancy", refund.discrepancy, Amount::ZERO);
-    }
-    adjustments
+    let given_back = order.shipping.iter().filter(|_| !net.is_zero());
+    let line = |shipping: &Shipping| {
+        json!({
+            "id": refund.id + 2,
+            "shipping_line": shipping_line(order, shipping),
+            "subtotal_amount_set": money_set(net, &order.currencies),
+            "tax_amount_set": money_set(tax, &order.currencies),
+        })
+    };
+    given_back.map(line).collect()
 }
 
 fn refund_line(order: &Order, refunded: &RefundLine) -> Value {
@@ -382,9 +376,8 @@ pub(crate) fn fulfilment(state: &State, order: &Order, fulfilment: &Fulfilment) 
 }
 
 pub(crate) fn order_edit(state: &mut State, order: u64, additions: &[(u64, u32)], removals: &[(u64, u32)]) -> Value {
-    let deltas = |deltas: &[(u64, u32)]| -> Vec<Value> {
-        deltas.iter().map(|(id, delta)| json!({ "id": id, "delta": delta })).collect()
-    };
+    let deltas =
+        |deltas: &[(u64, u32)]| -> Vec<Value> { deltas.iter().map(|(id, delta)| json!({ "id": id, "delta": delta })).collect() };
     let (id, now) = (state.new_id(), state.now());
     json!({ "order_edit": {
         "id": id,
@@ -398,121 +391,6 @@ pub(crate) fn order_edit(state: &mut State, order: u64, additions: &[(u64, u32)]
         "discounts": { "line_item": { "additions": [], "removals": [] } },
         "shipping_lines": { "additions": [], "removals": [] },
     } })
-}
-
-pub(crate) fn customer(state: &State, customer: &Customer) -> Value {
-    let mut default_address = address(&customer.address);
-    default_address["default"] = json!(true);
-    json!({
-        "id": customer.id,
-        "admin_graphql_api_id": gid("Customer", customer.id),
-        "email": customer.email,
-        "first_name": customer.first_name,
-        "last_name": customer.last_name,
-        "phone": customer.phone,
-        "created_at": state.local(customer.created_at),
-        "updated_at": state.local(customer.updated_at),
-        "state": "disabled",
-        "verified_email": true,
-        "orders_count": customer.orders,
-        "tags": "",
-        "note": null,
-        "tax_exempt": false,
-        "currency": state.options.currency.code(),
-        "email_marketing_consent": {
-            "state": customer.marketing.to_lowercase(),
-            "opt_in_level": "single_opt_in",
-            "consent_updated_at": state.local(customer.created_at),
-        },
-        "sms_marketing_consent": null,
-        "default_address": default_address,
-    })
-}
-
-fn address(address: &Address) -> Value {
-    json!({
-        "first_name": address.first_name,
-        "last_name": address.last_name,
-        "name": format!("{} {}", address.first_name, address.last_name),
-        "company": address.company,
-        "address1": address.address1,
-        "address2": null,
-        "city": address.city,
-        "zip": address.zip,
-        "province": null,
-        "province_code": null,
-        "country": address.country,
-        "country_code": address.country_code,
-        "phone": address.phone,
-        "latitude": null,
-        "longitude": null,
-    })
-}
-
-pub(crate) fn product(state: &State, product: &Product) -> Value {
-    let numbered = || product.variants.iter().enumerate();
-    let variants: Vec<Value> = numbered().take(100).map(|(index, it)| variant(state, product, index, it)).collect();
-    let gids: Vec<Value> = product
-        .variants
-        .iter()
-        .map(|it| json!({ "admin_graphql_api_id": gid("ProductVariant", it.id), "updated_at": state.local(it.updated_at) }))
-        .collect();
-    let values: Vec<&str> = product.variants.iter().map(|it| it.title.as_str()).collect();
-    json!({
-        "id": product.id,
-        "admin_graphql_api_id": gid("Product", product.id),
-        "title": product.title,
-        "body_html": product.body_html,
-        "vendor": product.vendor,
-        "product_type": product.product_type,
-        "handle": product.handle,
-        "status": product.status.to_lowercase(),
-        "tags": product.tags.join(", "),
-        "published_at": state.local(product.created_at),
-        "created_at": state.local(product.created_at),
-        "updated_at": state.local(product.updated_at),
-        "variants": variants,
-        "variant_gids": gids,
-        "options": [{ "name": product.option_name, "position": 1, "product_id": product.id, "values": values }],
-        "images": [],
-    })
-}
-
-fn variant(state: &State, product: &Product, index: usize, variant: &Variant) -> Value {
-    let currency = state.options.currency;
-    let available = state.catalog.available(variant.inventory_item_id);
-    json!({
-        "id": variant.id,
-        "admin_graphql_api_id": gid("ProductVariant", variant.id),
-        "product_id": product.id,
-        "title": variant.title,
-        "sku": variant.sku,
-        "barcode": variant.barcode,
-        "price": text(variant.price, currency),
-        "compare_at_price": variant.compare_at_price.map(|price| text(price, currency)),
-        "position": index + 1,
-        "inventory_policy": "deny",
-        "taxable": true,
-        "option1": variant.title,
-        "option2": null,
-        "option3": null,
-        "inventory_item_id": variant.inventory_item_id,
-        "inventory_quantity": available,
-        "old_inventory_quantity": available,
-        "created_at": state.local(product.created_at),
-        "updated_at": state.local(variant.updated_at),
-    })
-}
-
-pub(crate) fn level(state: &State, item: u64, location: u64, level: &Level) -> Value {
-    let tracked = state.catalog.variant_of_item(item).is_none_or(|(_, variant)| variant.tracked);
-    json!({
-        "inventory_item_id": item,
-        "location_id": location,
-        "available": tracked.then_some(level.available),
-        "updated_at": state.local(level.updated_at),
-        "admin_graphql_api_id": format!("gid://shopify/InventoryLevel/{location}?inventory_item_id={item}"),
-    })
 }
 
 fn money_set(amount: Amount, currencies: &Currencies) -> Value {

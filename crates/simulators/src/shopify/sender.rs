@@ -106,11 +106,7 @@ impl Sender {
     pub(crate) fn start(settings: Settings) -> Result<Self, reqwest::Error> {
         // Fails when a provider is installed already, which serves as well.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        let client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
         let shared = Arc::new(Shared {
             client,
             target: Mutex::default(),

@@ -40,9 +40,15 @@ impl OrderSpec {
 /// One step of an order edit.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    AddLine { sku: String, quantity: u32 },
+    AddLine {
+        sku: String,
+        quantity: u32,
+    },
     /// Sets what is left of the line with this index; more than is left becomes a new line with the same SKU.
-    SetQuantity { line: usize, quantity: u32 },
+    SetQuantity {
+        line: usize,
+        quantity: u32,
+    },
 }
 
 /// Where refunded goods go.
@@ -86,9 +92,7 @@ pub(crate) fn random_order(state: &mut State) -> OrderSpec {
     let skus: Vec<String> = state.catalog.variants().map(|(_, variant)| variant.sku.clone()).collect();
     let mixed = state.options.taxes_included;
     let rng = &mut state.rng;
-    let lines = (0..rng.random_range(1..=4))
-        .filter_map(|_| Some((skus.choose(rng)?.clone(), rng.random_range(1..=5))))
-        .collect();
+    let lines = (0..rng.random_range(1..=4)).filter_map(|_| Some((skus.choose(rng)?.clone(), rng.random_range(1..=5)))).collect();
     let mut discounts = Vec::new();
     if rng.random_bool(0.35) {
         discounts.push(Reduction::Percentage(Decimal::from(rng.random_range(1..=40))));
@@ -98,11 +102,7 @@ pub(crate) fn random_order(state: &mut State) -> OrderSpec {
     }
     let shipping = rng.random_bool(0.85).then(|| Decimal::new(rng.random_range(1_900..19_900), 2));
     let shipping_discount = rng.random_bool(0.15).then(|| {
-        if rng.random_bool(0.5) {
-            Reduction::Percentage(Decimal::ONE_HUNDRED)
-        } else {
-            Reduction::Fixed(Decimal::new(1_550, 2))
-        }
+        if rng.random_bool(0.5) { Reduction::Percentage(Decimal::ONE_HUNDRED) } else { Reduction::Fixed(Decimal::new(1_550, 2)) }
     });
     OrderSpec {
         lines,

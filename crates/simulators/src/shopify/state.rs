@@ -107,11 +107,9 @@ impl State {
         }
     }
 
-    fn wants(&self, topic: &str) -> bool {
-        self.options
-            .topics
-            .as_ref()
-            .is_none_or(|topics| topics.iter().any(|wanted| wanted == topic))
+    /// Whether webhooks of this topic are sent at all.
+    pub(crate) fn wants(&self, topic: &str) -> bool {
+        self.options.topics.as_ref().is_none_or(|topics| topics.iter().any(|wanted| wanted == topic))
     }
 }
 

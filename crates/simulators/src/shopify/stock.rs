@@ -2,7 +2,7 @@
 
 use crate::shopify::{
     catalog::Level,
-    rest,
+    catalog_rest,
     state::{Refused, State, refuse},
 };
 
@@ -43,8 +43,10 @@ impl State {
     }
 
     fn announce_level(&mut self, item: u64, location: u64) {
-        if let Some(level) = self.catalog.levels.get(&(item, location)) {
-            let body = rest::level(self, item, location, level);
+        if self.wants("inventory_levels/update")
+            && let Some(level) = self.catalog.levels.get(&(item, location))
+        {
+            let body = catalog_rest::level(self, item, location, level);
             self.event(None, vec![("inventory_levels/update", body)]);
         }
         if let Some(product) = self.catalog.items.get(&item).copied() {
@@ -53,8 +55,10 @@ impl State {
     }
 
     pub(crate) fn announce_product(&mut self, id: u64) {
-        if let Some(product) = self.catalog.products.get(&id) {
-            let body = rest::product(self, product);
+        if self.wants("products/update")
+            && let Some(product) = self.catalog.products.get(&id)
+        {
+            let body = catalog_rest::product(self, product);
             self.event(None, vec![("products/update", body)]);
         }
     }

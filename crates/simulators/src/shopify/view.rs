@@ -1,9 +1,9 @@
 //! What a test may look at: the shop's own truth, to be compared with what arrived elsewhere.
 
 use crate::shopify::{
+    catalog_rest,
     order::Order,
     pricing::Amount,
-    rest,
     state::{Refused, State, refuse},
 };
 use jiff::Timestamp;
@@ -100,12 +100,7 @@ impl OrderView {
 
 impl LineView {
     fn of(line: &crate::shopify::order::Line) -> Self {
-        Self {
-            id: line.id.to_string(),
-            sku: line.sku.clone(),
-            quantity: line.quantity,
-            current_quantity: line.current,
-        }
+        Self { id: line.id.to_string(), sku: line.sku.clone(), quantity: line.quantity, current_quantity: line.current }
     }
 }
 
@@ -156,7 +151,7 @@ impl State {
         found.email = email.to_owned();
         found.updated_at = now;
         let found = found.clone();
-        let body = rest::customer(self, &found);
+        let body = catalog_rest::customer(self, &found);
         self.event(None, vec![("customers/update", body)]);
         Ok(found.id.to_string())
     }

@@ -32,6 +32,7 @@ impl Erp {
             .body(body.to_string());
         let answer = request.send().await?;
         let status = answer.status().as_u16();
+        #[expect(clippy::disallowed_methods, reason = "the server is the test's own")]
         let text = answer.text().await?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }

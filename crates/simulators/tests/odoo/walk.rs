@@ -102,7 +102,59 @@ pub async fn walk(erp: &Erp, run: &str) -> Seen {
     seen.push(("after cancelling", shown(erp.read("sale.order", order, &status).await)));
     seen.push(("cancelled twice", erp.ok("sale.order", "action_cancel", json!({"ids": [order]})).await));
     seen.push(("draft again", erp.ok("sale.order", "action_draft", json!({"ids": [order]})).await));
+    seen.extend(by_external_id(erp, partner, goods[0], run).await);
     seen.extend(refusals(erp, partner, goods[0], run).await);
+    seen
+}
+
+/// A payment in advance and a credit note that are loaded, so that they are there once.
+async fn by_external_id(erp: &Erp, partner: i64, product: i64, run: &str) -> Seen {
+    let mut seen = Seen::new();
+    let journal = erp.found("account.journal", json!([["type", "=", "bank"]])).await;
+    let sales = erp.found("account.journal", json!([["type", "=", "sale"]])).await;
+    let krone = erp.found("res.currency", json!([["name", "=", "NOK"]])).await;
+    let payment = json!({
+        "fields": ["id", "payment_type", "partner_type", "partner_id/.id", "amount", "currency_id/.id", "date",
+            "journal_id/.id", "memo"],
+        "data": [[format!("hub.pay_{run}"), "inbound", "customer", partner.to_string(), "250.00", krone.to_string(),
+            "2026-11-22", journal.to_string(), format!("vipps:{run}")]],
+    });
+    let first = erp.ok("account.payment", "load", payment.clone()).await["ids"].clone();
+    assert_eq!(erp.ok("account.payment", "load", payment).await["ids"], first);
+    let fields = ["state", "amount", "payment_type", "date", "invoice_ids"];
+    let shown = |mut record: Value| {
+        record.as_object_mut().unwrap().remove("id");
+        record
+    };
+    let id = first[0].as_i64().unwrap();
+    seen.push(("payment in advance", shown(erp.read("account.payment", id, &fields).await)));
+    seen.push(("payment posted", erp.ok("account.payment", "action_post", json!({"ids": [id]})).await));
+    seen.push(("posted payment", shown(erp.read("account.payment", id, &fields).await)));
+
+    let order = loaded(erp, order_rows(&format!("R{run}"), partner, &[(product, "2", "100", "0")])).await;
+    erp.ok("sale.order", "action_confirm", json!({"ids": [order]})).await;
+    let invoice = invoiced(erp, order).await;
+    erp.ok("account.move", "action_post", json!({"ids": [invoice]})).await;
+    let credit = json!({
+        "fields": ["id", "move_type", "partner_id/.id", "journal_id/.id", "currency_id/.id", "invoice_date", "ref",
+            "reversed_entry_id/.id", "invoice_line_ids/id", "invoice_line_ids/product_id/.id", "invoice_line_ids/name",
+            "invoice_line_ids/quantity", "invoice_line_ids/price_unit", "invoice_line_ids/tax_ids/.id"],
+        "data": [[format!("hub.credit_{run}"), "out_refund", partner.to_string(), sales.to_string(), krone.to_string(),
+                "2026-11-22", "refund 1", invoice.to_string(), format!("hub.credit_{run}_1"), product.to_string(),
+                "Ullgenser", "1", "80", ""],
+            ["", "", "", "", "", "", "", "", format!("hub.credit_{run}_2"), product.to_string(), "Rounding", "1", "0.37", ""]],
+    });
+    let first = erp.ok("account.move", "load", credit.clone()).await["ids"].clone();
+    assert_eq!(erp.ok("account.move", "load", credit).await["ids"], first);
+    erp.ok("account.move", "action_post", json!({"ids": first})).await;
+    let entry = ["move_type", "state", "payment_state", "amount_untaxed", "amount_tax", "amount_total", "amount_residual"];
+    for (what, id) in [("loaded credit note", first[0].as_i64().unwrap()), ("invoice it reverses", invoice)] {
+        seen.push((what, shown(erp.read("account.move", id, &entry).await)));
+    }
+    let status = ["invoice_status"];
+    seen.push(("order it belongs to", shown(erp.read("sale.order", order, &status).await)));
+    let user = erp.ok("res.users", "context_get", json!({})).await;
+    seen.push(("the key's user", json!(user["uid"].is_i64())));
     seen
 }
 

@@ -60,13 +60,16 @@ impl Sealer {
     }
 
     fn decrypt(&self, flags: u8, part: Part, id: Uuid, rest: &[u8]) -> Tried<Vec<u8>> {
-        let cipher = self.0.as_ref().ok_or_else(|| {
-            Failure::corrupt("it is encrypted: set `store.encryption_key` to the key that it was written with")
-        })?;
+        let cipher = self
+            .0
+            .as_ref()
+            .ok_or_else(|| Failure::corrupt("it is encrypted: set `store.encryption_key` to the key that it was written with"))?;
         let (nonce, sealed) = rest.split_at_checked(NONCE).ok_or_else(|| Failure::corrupt("a payload is cut short"))?;
         let nonce = XNonce::try_from(nonce).map_err(|_| Failure::corrupt("a payload is cut short"))?;
         cipher.decrypt(&nonce, Payload { msg: sealed, aad: &context(flags, part, id) }).map_err(|_| {
-            Failure::corrupt("a payload cannot be decrypted: `store.encryption_key` is not the key that it was written with, or it is damaged")
+            Failure::corrupt(
+                "a payload cannot be decrypted: `store.encryption_key` is not the key that it was written with, or it is damaged",
+            )
         })
     }
 }

@@ -28,7 +28,7 @@ const GROUP: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
 
 /// What a job is part of, for what is refused first under load.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Part {
     /// New work: it can come again.
     Intake,
@@ -89,8 +89,12 @@ impl Writer {
         let jobs = self.waiting.jobs.fetch_add(1, Relaxed);
         let held = self.waiting.bytes.fetch_add(bytes, Relaxed);
         let ticket = Ticket { waiting: Arc::clone(&self.waiting), bytes };
+        let (most_jobs, most_bytes) = match part {
+            Part::Intake => (WAITING_IN, WAITING_BYTES),
+            Part::Progress => (WAITING, 2 * WAITING_BYTES),
+        };
         // One job alone may be larger than the limit; several may not.
-        if part == Part::Intake && (jobs >= WAITING_IN || (held > 0 && held + bytes > WAITING_BYTES)) {
+        if jobs >= most_jobs || (held > 0 && held + bytes > most_bytes) {
             return Err(StoreError::Overloaded);
         }
         Ok(ticket)

@@ -12,10 +12,8 @@ use std::{fs, io::Read as _, path::Path};
 const LARGEST: u64 = 512 << 20;
 
 pub fn check(tree: &Tree, vendor: &str, folder: &Path) -> Result<Outcome> {
-    let documents: Vec<&SourceFile> = tree
-        .under(&format!("crates/connectors/{vendor}/graphql"))
-        .filter(|file| file.path.ends_with(".graphql"))
-        .collect();
+    let documents: Vec<&SourceFile> =
+        tree.under(&format!("crates/connectors/{vendor}/graphql")).filter(|file| file.path.ends_with(".graphql")).collect();
     let mut outcome = Outcome::default();
     if documents.is_empty() {
         outcome.findings.push(Finding::new(
@@ -37,7 +35,9 @@ pub fn check(tree: &Tree, vendor: &str, folder: &Path) -> Result<Outcome> {
     if versions == 0 {
         outcome.notes.push(format!("{vendor}: not checked, there is no introspection (*.json.gz) in {}", folder.display()));
     } else {
-        outcome.notes.push(format!("{vendor}: {} documents held against {versions} versions of the vendor's schema", documents.len()));
+        outcome
+            .notes
+            .push(format!("{vendor}: {} documents held against {versions} versions of the vendor's schema", documents.len()));
     }
     Ok(outcome)
 }
@@ -57,7 +57,10 @@ fn descriptions(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
 fn schema(path: &Path, version: &str) -> Result<Valid<Schema>> {
     let file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut json = Vec::new();
-    flate2::read::GzDecoder::new(file).take(LARGEST).read_to_end(&mut json).with_context(|| format!("cannot unpack {}", path.display()))?;
+    flate2::read::GzDecoder::new(file)
+        .take(LARGEST)
+        .read_to_end(&mut json)
+        .with_context(|| format!("cannot unpack {}", path.display()))?;
     let sdl = introspection::to_sdl(&json).with_context(|| format!("{} is no introspection", path.display()))?;
     match Schema::parse(sdl, version) {
         // The vendor's own server runs on it; what matters here is what we send.
@@ -121,7 +124,9 @@ mod tests {
     #[test]
     fn a_document_of_the_vendors_schema_passes() {
         assert_eq!(
-            found("query Things($size: Size) {\n  things(by: { size: $size }) @once(key: \"k\") {\n    ... on Thing { id made }\n  }\n}\n"),
+            found(
+                "query Things($size: Size) {\n  things(by: { size: $size }) @once(key: \"k\") {\n    ... on Thing { id made }\n  }\n}\n"
+            ),
             [""; 0]
         );
     }

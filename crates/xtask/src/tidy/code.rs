@@ -30,9 +30,12 @@ fn without_test_module(source: &str) -> &str {
     while let Some(found) = source[at..].find("#[cfg(test)]") {
         let start = at + found;
         let after = &source[start..];
-        let is_module = after.lines().skip(1).map(str::trim_start).find(|line| !line.starts_with("#[")).is_some_and(|line| {
-            line.starts_with("mod ") && line.ends_with('{')
-        });
+        let is_module = after
+            .lines()
+            .skip(1)
+            .map(str::trim_start)
+            .find(|line| !line.starts_with("#["))
+            .is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'));
         if is_module {
             return &source[..start];
         }
@@ -79,7 +82,7 @@ fn text(rest: &str) -> usize {
 }
 
 fn is_raw_text(rest: &str) -> bool {
-    rest.strip_prefix('r').is_some_and(|after| after.trim_start_matches('#').starts_with('"') && !after.starts_with("#[")) 
+    rest.strip_prefix('r').is_some_and(|after| after.trim_start_matches('#').starts_with('"') && !after.starts_with("#["))
 }
 
 fn raw_text(rest: &str) -> usize {

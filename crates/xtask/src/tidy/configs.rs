@@ -1,13 +1,39 @@
 //! Rules about the config files that the repository shows: each of them loads.
 
 use crate::{Finding, Tree};
-use std::path::Path;
+use base64::Engine as _;
 
-pub fn check(root: &Path, tree: &Tree) -> Vec<Finding> {
-    let is_shown = |path: &str| path == "config/spindel.toml" || (path.starts_with("config/examples/") && path.ends_with(".toml"));
-    tree.files.iter().filter(|file| is_shown(&file.path)).flat_map(|file| loads(root, &file.path)).collect()
+pub fn check(tree: &Tree) -> Vec<Finding> {
+    let is_shown =
+        |path: &str| path == "config/spindel.toml" || (path.starts_with("config/examples/") && path.ends_with(".toml"));
+    tree.files.iter().filter(|file| is_shown(&file.path)).flat_map(|file| problems(&file.path, &file.text)).collect()
 }
 
-fn loads(_root: &Path, _path: &str) -> Vec<Finding> {
-    Vec::new()
+fn problems(path: &str, text: &str) -> Vec<Finding> {
+    let finding = |it: spindel_config::Problem| {
+        let remedy = it.hint.or(it.nearest).unwrap_or_else(|| "write it as the schema says".to_owned());
+        Finding::new(path, it.line, format!("{}: {}", it.path, it.message), remedy)
+    };
+    match spindel_config::parse(text, path, &any_variable) {
+        Ok(loaded) => loaded.warnings.into_iter().map(finding).collect(),
+        Err(problems) => problems.list.into_iter().map(finding).collect(),
+    }
+}
+
+/// Every variable is set: 32 bytes in base64 will do as a token and as a key.
+fn any_variable(_: &str) -> Option<String> {
+    Some(base64::engine::general_purpose::STANDARD.encode([7; 32]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_does_not_load_is_found_with_its_line() {
+        let tree =
+            Tree::of(&[("config/examples/broken.toml", "[server]\n\n[flowz.a]\n"), ("config/grafana/other.toml", "anything\n")]);
+        let found = check(&tree);
+        assert!(found.iter().any(|it| it.file == "config/examples/broken.toml" && it.line == 3), "{found:?}");
+    }
 }

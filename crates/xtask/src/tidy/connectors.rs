@@ -19,12 +19,12 @@ pub fn listed() -> Vec<Listed> {
         receives: entry.receives(),
         performs: (entry.abilities)().iter().any(|it| matches!(it, Described::Performs { .. })),
     };
-    spindel_catalog::CONNECTORS.iter().map(row).collect()
+    spindel_catalog::CATALOG.iter().map(row).collect()
 }
 
 /// Names that only a vendor has; those of generic connectors are ordinary words.
 pub fn vendors() -> Vec<&'static str> {
-    let entries = spindel_catalog::CONNECTORS.iter();
+    let entries = spindel_catalog::CATALOG.iter();
     entries.filter(|entry| entry.info.kind != Kind::Generic).map(|entry| entry.info.id).collect()
 }
 
@@ -53,11 +53,8 @@ pub fn check(tree: &Tree, listed: &[Listed]) -> Vec<Finding> {
 }
 
 fn folders(tree: &Tree) -> Vec<&str> {
-    let mut found: Vec<&str> = tree
-        .under(FOLDER)
-        .filter_map(|file| file.path[FOLDER.len() + 1..].split_once('/'))
-        .map(|(folder, _)| folder)
-        .collect();
+    let mut found: Vec<&str> =
+        tree.under(FOLDER).filter_map(|file| file.path[FOLDER.len() + 1..].split_once('/')).map(|(folder, _)| folder).collect();
     found.dedup();
     found
 }
@@ -78,7 +75,9 @@ fn files(tree: &Tree, connector: &Listed) -> Vec<Finding> {
     ]
     .into_iter()
     .filter(|(_, is_there, _)| !is_there)
-    .map(|(path, _, remedy)| Finding::new(format!("{base}/{path}"), 1, "every connector has this file, and this one has not", remedy))
+    .map(|(path, _, remedy)| {
+        Finding::new(format!("{base}/{path}"), 1, "every connector has this file, and this one has not", remedy)
+    })
     .collect()
 }
 
@@ -112,7 +111,10 @@ mod tests {
     fn folders_and_catalog_agree_and_are_sorted() {
         let problem = |found: Vec<Finding>| found.into_iter().map(|it| it.problem).next().unwrap_or_default();
         assert_eq!(problem(check(&tree("acme", &COMPLETE), &[])), "connector `acme` is not in the catalog");
-        assert_eq!(problem(check(&Tree::default(), &[listed("acme")])), "connector `acme` does not live in crates/connectors/acme");
+        assert_eq!(
+            problem(check(&Tree::default(), &[listed("acme")])),
+            "connector `acme` does not live in crates/connectors/acme"
+        );
         assert_eq!(problem(check(&Tree::default(), &[listed("b"), listed("a")])), "`a` does not stand in alphabetical order");
     }
 }

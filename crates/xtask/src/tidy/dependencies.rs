@@ -8,32 +8,35 @@ use std::path::Path;
 
 /// Which of our packages may build on which. A `*` at the end stands for any ending.
 const EDGES: &[(&str, &[&str])] = &[
-    ("spindel", &[
-        "spindel-catalog",
-        "spindel-config",
-        "spindel-connect",
-        "spindel-engine",
-        "spindel-http",
-        "spindel-ingest",
-        "spindel-model",
-        "spindel-queue",
-        "spindel-simulators", // the demo
-        "spindel-store",
-        "spindel-sync",
-    ]),
+    (
+        "spindel",
+        &[
+            "spindel-catalog",
+            "spindel-config",
+            "spindel-connect",
+            "spindel-engine",
+            "spindel-http",
+            "spindel-ingest",
+            "spindel-model",
+            "spindel-queue",
+            "spindel-simulators", // the demo
+            "spindel-store",
+            "spindel-sync",
+        ],
+    ),
     ("spindel-catalog", &["spindel-connect", "spindel-connector-*"]),
     ("spindel-config", &["spindel-catalog", "spindel-connect", "spindel-model"]),
     ("spindel-connect", &["spindel-model"]),
     ("spindel-connector-*", &["spindel-connect", "spindel-model"]),
-    ("spindel-engine", &["spindel-config", "spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
+    ("spindel-engine", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-http", &["spindel-connect", "spindel-model"]),
     ("spindel-ingest", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-model", &[]),
     ("spindel-queue", &["spindel-model"]),
     ("spindel-simulators", &["spindel-model"]),
     ("spindel-store", &["spindel-model"]),
-    // Polling commits as the engine's planner expects it, by the flows of the config.
-    ("spindel-sync", &["spindel-config", "spindel-connect", "spindel-engine", "spindel-model", "spindel-queue", "spindel-store"]),
+    // Polls what the engine's flows ask for, and announces it to the engine.
+    ("spindel-sync", &["spindel-connect", "spindel-engine", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-testkit", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
     // Looks at a started Spindel from outside: vendors and files, never its inner crates.
     ("spindel-tests", &["spindel-model", "spindel-simulators"]),
@@ -124,11 +127,8 @@ pub fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
             continue;
         };
         for dependency in &package.dependencies {
-            let refused = if ours(&dependency.name) {
-                own_edge(allowed, dependency)
-            } else {
-                foreign_edge(&package.name, dependency)
-            };
+            let refused =
+                if ours(&dependency.name) { own_edge(allowed, dependency) } else { foreign_edge(&package.name, dependency) };
             if let Some(why) = refused {
                 let line = tree
                     .file(&package.manifest)
@@ -202,7 +202,8 @@ mod tests {
         let bad = package("spindel-connector-x", &["spindel-store", "tokio", "reqwest", "spindel-testkit"], &[]);
         assert_eq!(
             refused(&[bad, connect(), store(), testkit()]),
-            ["spindel-store", "tokio", "reqwest", "spindel-testkit"].map(|it| format!("`spindel-connector-x` may not depend on `{it}`"))
+            ["spindel-store", "tokio", "reqwest", "spindel-testkit"]
+                .map(|it| format!("`spindel-connector-x` may not depend on `{it}`"))
         );
     }
 
@@ -217,14 +218,25 @@ mod tests {
 
     #[test]
     fn client_database_and_broker_are_known_in_one_place_each() {
-        for (name, keeper) in [("reqwest", "spindel-http"), ("rusqlite", "spindel-store"), ("lapin", "spindel-queue"), ("backoff", "spindel-engine")] {
+        for (name, keeper) in [
+            ("reqwest", "spindel-http"),
+            ("rusqlite", "spindel-store"),
+            ("lapin", "spindel-queue"),
+            ("backoff", "spindel-engine"),
+        ] {
             assert_eq!(refused(&[package(keeper, &[name], &[])]), [""; 0]);
-            assert_eq!(refused(&[package("spindel-ingest", &[name], &[])]), [format!("`spindel-ingest` may not depend on `{name}`")]);
+            assert_eq!(
+                refused(&[package("spindel-ingest", &[name], &[])]),
+                [format!("`spindel-ingest` may not depend on `{name}`")]
+            );
         }
     }
 
     #[test]
     fn an_unknown_package_needs_a_row() {
-        assert_eq!(refused(&[package("spindel-new", &[], &[])]), ["`spindel-new` has no row in the table of allowed dependencies"]);
+        assert_eq!(
+            refused(&[package("spindel-new", &[], &[])]),
+            ["`spindel-new` has no row in the table of allowed dependencies"]
+        );
     }
 }

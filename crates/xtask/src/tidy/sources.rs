@@ -57,7 +57,8 @@ fn verified(file: &SourceFile, code: &str, findings: &mut Vec<Finding>) {
     if is_under(file, MAY_TRUST_THE_STORE) || is_test(file) {
         return;
     }
-    for line in lines_with(code, |line| line.contains("Verified::from_store")) {
+    // From pieces, so that this file does not find itself.
+    for line in lines_with(code, |line| line.contains(concat!("Verified::", "from_store"))) {
         let remedy = "make it with `Proof::check`; unverified bytes are never parsed";
         findings.push(Finding::new(&file.path, line, "only the engine may take a stored request for verified", remedy));
     }
@@ -149,7 +150,8 @@ mod tests {
     fn a_vendor_is_named_only_in_its_place() {
         let text = "//! About Acme.\n// as Acme does\nconst A: &str = \"ACME\";\n";
         assert_eq!(problems("crates/engine/src/plan.rs", text), ["3 code names the vendor `acme`"]);
-        for place in ["crates/connectors/acme/src/lib.rs", "crates/simulators/src/acme.rs", "crates/engine/tests/acme_orders.rs"] {
+        for place in ["crates/connectors/acme/src/lib.rs", "crates/simulators/src/acme.rs", "crates/engine/tests/acme_orders.rs"]
+        {
             assert_eq!(problems(place, text), [""; 0], "{place}");
         }
     }

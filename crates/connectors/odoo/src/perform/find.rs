@@ -25,14 +25,19 @@ impl Odoo {
                 return Ok(order);
             }
         }
-        let Some(number) = &order.number else {
-            return Err(missing(order));
-        };
+        let Some(number) = &order.number else { return Err(missing(order)) };
         let domain = json!([["client_order_ref", "=", number]]);
-        let mut found: Vec<SaleOrder> = wire::search(api, OPERATION, "sale.order", domain, SaleOrder::FIELDS, "id asc", 2).await?;
-        match (found.pop(), found.is_empty()) {
-            (Some(order), true) => Ok(order),
-            (Some(_), false) => Err(CallError::data(OPERATION, format!("ambiguous: several orders in Odoo have the reference {number}"))),
+        let found: Vec<SaleOrder> = wire::search(api, OPERATION, "sale.order", domain, SaleOrder::FIELDS, "id asc", 20).await?;
+        // Another shop may have the same number: what it pushed is not meant.
+        let names = self.externals(api, OPERATION, "sale.order", found.iter().map(|it| it.id)).await?;
+        let ours = self.names(around.from).order("");
+        let is_meant = |it: &SaleOrder| names.get(&it.id).is_none_or(|name| order.id.is_none() && name.starts_with(&ours));
+        let mut meant = found.into_iter().filter(is_meant);
+        match (meant.next(), meant.next()) {
+            (Some(order), None) => Ok(order),
+            (Some(_), Some(_)) => {
+                Err(CallError::data(OPERATION, format!("ambiguous: several orders in Odoo have the reference {number}")))
+            }
             (None, _) => Err(missing(order)),
         }
     }
@@ -78,7 +83,12 @@ impl Odoo {
         match found[..] {
             [Id { id }] => return Ok(Some(id)),
             [] => {}
-            _ => return Err(CallError::config(OPERATION, format!("Odoo has several price lists in {code}: set `pricelists.{code}`"))),
+            _ => {
+                return Err(CallError::config(
+                    OPERATION,
+                    format!("Odoo has several price lists in {code}: set `pricelists.{code}`"),
+                ));
+            }
         }
         let all: Value = json!([]);
         let companies: Vec<Company> = wire::search(api, OPERATION, "res.company", all, &["currency_id"], "id asc", 100).await?;

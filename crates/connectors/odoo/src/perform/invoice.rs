@@ -40,7 +40,8 @@ async fn create(api: &Api, order: &SaleOrder) -> Result<(), CallError> {
     const MODEL: &str = "sale.advance.payment.inv";
     let context = json!({ "active_model": "sale.order", "active_ids": [order.id] });
     let values = json!([{ "advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [order.id]]] }]);
-    let wizard: Vec<i64> = wire::call(api, "create_invoice", MODEL, "create", &json!({ "vals_list": values, "context": context })).await?;
+    let wizard: Vec<i64> =
+        wire::call(api, "create_invoice", MODEL, "create", &json!({ "vals_list": values, "context": context })).await?;
     wire::call::<Value>(api, "create_invoice", MODEL, "create_invoices", &json!({ "ids": wizard, "context": context })).await?;
     Ok(())
 }
@@ -50,5 +51,7 @@ pub(super) async fn currency_id(api: &Api, code: &str) -> Result<i64, CallError>
     const OPERATION: &str = "find_currency";
     let found: Vec<Id> = wire::search(api, OPERATION, "res.currency", json!([["name", "=", code]]), &["id"], "id asc", 1).await?;
     let id = found.first().map(|it| it.id);
-    id.ok_or_else(|| CallError::config(OPERATION, format!("currency {code} is not active in Odoo: activate it under Accounting, Currencies")))
+    id.ok_or_else(|| {
+        CallError::config(OPERATION, format!("currency {code} is not active in Odoo: activate it under Accounting, Currencies"))
+    })
 }

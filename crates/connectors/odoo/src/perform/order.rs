@@ -34,20 +34,34 @@ impl Odoo {
         };
         if let Some(existing) = &existing {
             if existing.is_cancelled() && order.cancelled_at.is_none() {
-                let problem = format!("{} was cancelled in Odoo, but not in the shop: cancel it there, or set it to draft here", existing.name);
+                let problem = format!(
+                    "{} was cancelled in Odoo, but not in the shop: cancel it there, or set it to draft here",
+                    existing.name
+                );
                 return Err(CallError::data(OPERATION, problem));
             }
             if self.is_complete(existing, order) && self.total_of(existing, order) == self.wanted(order) {
                 return Ok(unchanged(existing));
             }
         }
-        let draft = Draft { odoo: self, api, order, names: &names, books: Books { config: &self.config, maps: around.maps, order: &name } };
+        let draft = Draft {
+            odoo: self,
+            api,
+            order,
+            names: &names,
+            books: Books { config: &self.config, maps: around.maps, order: &name },
+        };
         let written = draft.write(existing.as_ref(), &people, known).await?;
         self.finish(api, order, written).await
     }
 
     /// Whether an earlier attempt carried this very version through to its end.
-    pub(super) async fn pushed_order(&self, api: &Api, order: &Order, around: &Around<'_>) -> Result<Option<Performed>, CallError> {
+    pub(super) async fn pushed_order(
+        &self,
+        api: &Api,
+        order: &Order,
+        around: &Around<'_>,
+    ) -> Result<Option<Performed>, CallError> {
         let names = self.names(around.from);
         let name = names.order(&order.id);
         let known = names.find(api, "look_up_order", &[&name]).await?;
@@ -189,18 +203,29 @@ impl Draft<'_> {
 
     async fn load(&self, header: &Header, rows: &[Row], products: &BTreeMap<ProductKey, i64>) -> Result<SaleOrder, CallError> {
         const LINE: [&str; 7] = [
-            "order_line/id", "order_line/product_id/.id", "order_line/name", "order_line/product_uom_qty", "order_line/price_unit",
-            "order_line/discount", "order_line/tax_ids/.id",
+            "order_line/id",
+            "order_line/product_id/.id",
+            "order_line/name",
+            "order_line/product_uom_qty",
+            "order_line/price_unit",
+            "order_line/discount",
+            "order_line/tax_ids/.id",
         ];
         let fields: Vec<&str> = std::iter::once("id").chain(header.0.iter().map(|(field, _)| *field)).chain(LINE).collect();
-        let first: Vec<String> = std::iter::once(self.names.full(self.books.order)).chain(header.0.iter().map(|(_, it)| it.clone())).collect();
+        let first: Vec<String> =
+            std::iter::once(self.names.full(self.books.order)).chain(header.0.iter().map(|(_, it)| it.clone())).collect();
         let mut data = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
             let mut cells = if at == 0 { first.clone() } else { vec![String::new(); first.len()] };
             let product = products.get(&row.product).ok_or_else(|| CallError::data(OPERATION, "a product was not found"))?;
             // Price, discount and taxes always go with the quantity: without them Odoo takes its own.
             cells.extend([
-                self.names.full(&row.name), product.to_string(), row.title.clone(), cell(row.quantity), cell(row.price), "0".into(),
+                self.names.full(&row.name),
+                product.to_string(),
+                row.title.clone(),
+                cell(row.quantity),
+                cell(row.price),
+                "0".into(),
                 ids_cell(&row.taxes),
             ]);
             data.push(cells);

@@ -81,7 +81,12 @@ impl Odoo {
         Ok(Partners { buyer, billing: place(&people.billing)?, shipping: place(&people.shipping)? })
     }
 
-    pub(super) async fn upsert_customer(&self, api: &Api, customer: &Customer, around: &Around<'_>) -> Result<Performed, CallError> {
+    pub(super) async fn upsert_customer(
+        &self,
+        api: &Api,
+        customer: &Customer,
+        around: &Around<'_>,
+    ) -> Result<Performed, CallError> {
         const OPERATION: &str = "upsert_customer";
         let names = self.names(around.from);
         let language = match &customer.locale {
@@ -256,7 +261,8 @@ impl Places {
         let found: Vec<wire::Coded> =
             wire::search(api, "find_countries", "res.country", domain, &["code"], "id asc", codes.len()).await?;
         let countries = found.into_iter().map(|it| (it.code, it.id)).collect();
-        let regions: BTreeSet<&str> = addresses.iter().filter_map(|it| it.region.as_deref()).filter(|it| !it.is_empty()).collect();
+        let regions: BTreeSet<&str> =
+            addresses.iter().filter_map(|it| it.region.as_deref()).filter(|it| !it.is_empty()).collect();
         if regions.is_empty() {
             return Ok(Self { countries, regions: HashMap::new() });
         }

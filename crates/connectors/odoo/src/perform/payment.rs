@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use spindel_connect::{Api, Around, CallError};
-use spindel_model::{OrderRef, Performed, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{ErrorClass, OrderRef, Performed, Transaction, TransactionKind, TransactionStatus};
 
 const OPERATION: &str = "record_payment";
 
@@ -61,7 +61,15 @@ impl Odoo {
         around: &Around<'_>,
     ) -> Result<(), CallError> {
         const FIELDS: [&str; 9] = [
-            "id", "payment_type", "partner_type", "partner_id/.id", "amount", "currency_id/.id", "date", "journal_id/.id", "memo",
+            "id",
+            "payment_type",
+            "partner_type",
+            "partner_id/.id",
+            "amount",
+            "currency_id/.id",
+            "date",
+            "journal_id/.id",
+            "memo",
         ];
         let names = self.names(around.from);
         let currency = self.currency_of(api, order, transaction).await?;
@@ -150,8 +158,17 @@ async fn register(
         communication: memo(transaction),
     };
     let create = Create { vals_list: [values], context: context.clone() };
-    let wizard: Vec<i64> = wire::call(api, OPERATION, MODEL, "create", &create).await?;
+    let wizard: Vec<i64> =
+        wire::call(api, OPERATION, MODEL, "create", &create).await.map_err(|error| without_journal(error, transaction))?;
     let run = json!({ "ids": wizard, "context": context });
     wire::call::<Value>(api, OPERATION, MODEL, "action_create_payments", &run).await?;
     Ok(())
+}
+
+/// Odoo says only that a record does not exist.
+fn without_journal(error: CallError, transaction: &Transaction) -> CallError {
+    if error.class != ErrorClass::Gone {
+        return error;
+    }
+    CallError::config(OPERATION, format!("[maps.payment] \"{}\": Odoo has no journal with this id", transaction.gateway))
 }

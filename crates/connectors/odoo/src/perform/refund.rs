@@ -137,8 +137,8 @@ impl Credit<'_> {
         let order = self.refund.order.id.as_deref().map(|id| self.names.order(id)).unwrap_or_default();
         let mut lines = Vec::new();
         for line in &self.refund.lines {
-            let sold = order_lines.get(&part(&order, "line", &line.line_id));
-            lines.extend(sold.and_then(|sold| self.goods(line, sold)));
+            let sold = order_lines.get(&part(&order, "line", &line.line_id)).ok_or_else(|| self.unknown_line(line))?;
+            lines.extend(self.goods(line, sold));
         }
         let mut shipping: Vec<(&String, &SaleLine)> =
             order_lines.iter().filter(|(name, _)| name.starts_with(&format!("{order}_shipping_"))).collect();
@@ -162,15 +162,21 @@ impl Credit<'_> {
         Ok(lines)
     }
 
+    /// Without its line there are no taxes to give back.
+    fn unknown_line(&self, line: &RefundLine) -> CallError {
+        let problem = format!("line {} of the refund is not on {} yet: push the order first", line.line_id, self.order.name);
+        CallError::missing_dependency(OPERATION, problem)
+    }
+
     /// Taxed as it was sold. The price of one, where it can be written exactly; else all of them as one.
     fn goods(&self, line: &RefundLine, sold: &SaleLine) -> Option<NoteLine> {
         let subtotal = line.subtotal.get(self.odoo.config.book_in).amount;
         if subtotal.is_zero() {
             return None;
         }
-        let exact = subtotal.checked_div(line.quantity).filter(|price| {
-            price.normalize().scale() <= 4 && price.checked_mul(line.quantity) == Some(subtotal)
-        });
+        let exact = subtotal
+            .checked_div(line.quantity)
+            .filter(|price| price.normalize().scale() <= 4 && price.checked_mul(line.quantity) == Some(subtotal));
         let (quantity, price) = exact.map_or((Decimal::ONE, subtotal), |price| (line.quantity, price));
         Some(NoteLine {
             name: part(self.name, "line", &line.line_id),
@@ -218,12 +224,23 @@ impl Credit<'_> {
 
     async fn load(&self, lines: &[NoteLine]) -> Result<Move, CallError> {
         const HEADER: [&str; 9] = [
-            "id", "move_type", "partner_id/.id", "journal_id/.id", "currency_id/.id", "invoice_date", "ref", "invoice_origin",
+            "id",
+            "move_type",
+            "partner_id/.id",
+            "journal_id/.id",
+            "currency_id/.id",
+            "invoice_date",
+            "ref",
+            "invoice_origin",
             "reversed_entry_id/.id",
         ];
         const LINE: [&str; 6] = [
-            "invoice_line_ids/id", "invoice_line_ids/product_id/.id", "invoice_line_ids/name", "invoice_line_ids/quantity",
-            "invoice_line_ids/price_unit", "invoice_line_ids/tax_ids/.id",
+            "invoice_line_ids/id",
+            "invoice_line_ids/product_id/.id",
+            "invoice_line_ids/name",
+            "invoice_line_ids/quantity",
+            "invoice_line_ids/price_unit",
+            "invoice_line_ids/tax_ids/.id",
         ];
         let header = [
             self.names.full(self.name),
@@ -242,7 +259,11 @@ impl Credit<'_> {
             let mut cells = if at == 0 { header.to_vec() } else { vec![String::new(); HEADER.len()] };
             let product = products.get(&line.product).ok_or_else(|| CallError::data(OPERATION, "a product was not found"))?;
             cells.extend([
-                self.names.full(&line.name), product.to_string(), line.title.clone(), cell(line.quantity), cell(line.price),
+                self.names.full(&line.name),
+                product.to_string(),
+                line.title.clone(),
+                cell(line.quantity),
+                cell(line.price),
                 ids_cell(&line.taxes),
             ]);
             data.push(cells);

@@ -191,3 +191,81 @@ pub fn cell(number: Decimal) -> String {
 pub fn ids_cell(ids: &[i64]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use spindel_connect::{Connector, Fixture};
+    use spindel_model::ErrorClass;
+
+    fn fixture(name: &str) -> Value {
+        let found = crate::Odoo::FIXTURES.iter().find(|it| it.name == name);
+        let Some(Fixture { json, .. }) = found else { panic!("no fixture {name}") };
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn order() -> Order {
+        serde_json::from_value(fixture("push_order_new")["actions"][0]["order"].clone()).unwrap()
+    }
+
+    fn maps() -> Maps {
+        serde_json::from_value(json!({ "tax": { "NO/25/included": "31", "NO/15/included": "32" } })).unwrap()
+    }
+
+    fn sheet(settings: Value, order: &Order) -> Result<Sheet, CallError> {
+        let config: Config = serde_json::from_value(settings).unwrap();
+        Books { config: &config, maps: &maps(), order: "shop_order_1" }.sheet(order)
+    }
+
+    #[test]
+    fn the_rows_add_up_to_the_order_before_taxes_that_prices_exclude() {
+        let order = order();
+        let rows = sheet(fixture("config"), &order).unwrap().rows;
+        let sum: Decimal = rows.iter().map(|it| it.price * it.quantity).sum();
+        assert_eq!(sum, order.totals.grand.shop.amount);
+    }
+
+    #[test]
+    fn discounts_are_one_negative_row_for_each_set_of_taxes() {
+        let mut order = order();
+        let share = order.lines[0].discounts[0].clone();
+        order.lines[1].discounts.push(share.clone());
+        order.lines[1].total = order.lines[1].total.try_sub(share.amount).unwrap();
+        let rows = sheet(fixture("config"), &order).unwrap().rows;
+        let found: Vec<_> =
+            rows.iter().filter(|it| it.name.contains("_discount_")).map(|it| (it.price, it.taxes.clone())).collect();
+        let amount = -share.amount.shop.amount;
+        assert_eq!(found, [(amount, vec![31]), (amount, vec![32])]);
+    }
+
+    #[test]
+    fn a_line_that_was_edited_away_is_no_row() {
+        let mut order = order();
+        order.lines[1].quantity = Decimal::ZERO;
+        let rows = sheet(fixture("config"), &order).unwrap().rows;
+        assert!(rows.iter().all(|it| it.product != ProductKey::Sku("TE-03".into())));
+    }
+
+    #[test]
+    fn a_product_that_is_not_set_is_named_by_its_key() {
+        for key in ["shipping_product", "discount_product"] {
+            let mut settings = fixture("config");
+            settings.as_object_mut().unwrap().remove(key);
+            let error = sheet(settings, &order()).err().unwrap();
+            assert_eq!(error.class, ErrorClass::Config);
+            assert!(error.message.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_sku_takes_the_product_that_is_set_for_such_lines() {
+        let mut order = order();
+        order.lines[0].sku = None;
+        let error = sheet(fixture("config"), &order).err().unwrap();
+        assert!(error.class == ErrorClass::Config && error.message.contains("custom_product"), "{error}");
+        let mut settings = fixture("config");
+        settings["custom_product"] = json!(77);
+        assert_eq!(sheet(settings, &order).unwrap().rows[0].product, ProductKey::Id(77));
+    }
+}

@@ -1,0 +1,309 @@
+//! What people read when a config file is wrong: all of it at once, with line, expectation, choices and the nearest match.
+#![allow(clippy::unwrap_used)]
+
+mod connectors;
+
+use connectors::CATALOG;
+use spindel_config::{Level, Loaded, Problems, parse_with};
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "STALL_KEY" | "LEDGER_PASSWORD" => Some("correct-horse".into()),
+        "SHORT" => Some("short".into()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Loaded, Problems> {
+    parse_with(CATALOG, text, "spindel.toml", &env)
+}
+
+/// `code path` of every problem.
+fn codes(text: &str) -> Vec<String> {
+    let list = match parse(text) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems.list,
+    };
+    list.iter().map(|it| format!("{} {}", it.code, it.path)).collect()
+}
+
+const ENDS: &str = r#"
+[connections.shop]
+connector = "stall"
+url = "https://stall.example.no"
+api_key = { env = "STALL_KEY" }
+
+[connections.erp]
+connector = "ledger"
+url = "https://ledger.example.no"
+password = { env = "LEDGER_PASSWORD" }
+"#;
+
+fn with_flow(flow: &str) -> String {
+    format!("{ENDS}\n[flows.orders]\nfrom = \"shop\"\non = [\"order.created\"]\nto = \"erp\"\ndo = \"push_order\"\n{flow}")
+}
+
+#[test]
+fn a_file_full_of_mistakes_is_reported_whole_and_reads_well() {
+    let text = r#"
+[server]
+listen = "localhost"
+drian = "20s"
+
+[store]
+url = "postgres://spindel:hunter2@db/spindel"
+
+[connections.shop]
+connector = "stall"
+url = "http://stall.example.no"
+api_key = { env = "NOT_SET" }
+rounding = "upp"
+
+[connections.erp]
+connector = "ledgr"
+password = "do-not-show-me"
+
+[connections.books]
+connector = "ledger"
+url = "https://ledger.example.no"
+password = "nor-me"
+
+[flows.orders]
+from = "shop"
+on = ["order.created", "order.craeted"]
+to = "bookz"
+do = "push_order"
+when = { "total.amout" = { gt = "0.00" }, payment_state = "payed" }
+
+[flows.stock]
+from = "books"
+on = ["stock.changed"]
+to = "shop"
+do = "push_order"
+"#;
+    let report = parse(text).unwrap_err().to_string();
+    std::fs::write("/tmp/report.txt", &report).unwrap();
+}
+
+#[test]
+fn each_mistake_is_named_at_its_place() {
+    for (text, wanted) in [
+        // The file as a whole.
+        ("x = ", vec!["syntax "]),
+        ("[server]\nlisten = \"127.0.0.1:80\"\n[server]\n", vec!["syntax "]),
+        ("[sever]\n", vec!["unknown_key sever"]),
+        ("server = 5\n", vec!["wrong_type server"]),
+        ("[server]\npublic_url = \"http://hooks.example.no\"\n", vec!["invalid_value server.public_url"]),
+        ("[server]\npublic_url = \"https://hooks.example.no/?a=b\"\n", vec!["invalid_value server.public_url"]),
+        ("[server]\npublic_url = \"http://127.0.0.1:8400\"\n", vec![]),
+        ("[server]\ndrain = \"1h\"\n", vec!["out_of_range server.drain"]),
+        ("[store]\nretention = 30\n", vec!["wrong_type store.retention"]),
+        ("[store]\nencryption_key = { env = \"STALL_KEY\" }\n", vec!["invalid_value store.encryption_key"]),
+        ("[store]\nurl = \"mysql://x\"\n", vec!["invalid_value store.url"]),
+        ("[queue]\nurl = \"amqp://localhost\"\n", vec!["unsupported queue.url"]),
+        ("[outbound]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n", vec!["invalid_value outbound.allow[1]"]),
+        ("[maps]\ntax = \"x\"\n", vec!["wrong_type maps.tax"]),
+    ] {
+        assert_eq!(codes(text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_connection_are_named_at_their_place() {
+    let stall = |more: &str| {
+        let flow = "[flows.stock]\nfrom = \"erp\"\non = [\"stock.changed\"]\nto = \"shop\"\ndo = \"set_stock\"\nevery = \"1m\"\n";
+        format!("{flow}{ENDS}").replacen("url = \"https://stall.example.no\"\n", &format!("url = \"https://stall.example.no\"\n{more}\n"), 1)
+    };
+    for (more, wanted) in [
+        ("", vec![]),
+        ("webhook_secrets = { env = \"STALL_KEY\" }", vec![]),
+        ("webhook_secrets = [{ env = \"STALL_KEY\" }, { env = \"LEDGER_PASSWORD\" }]", vec![]),
+        ("webhook_secrets = [\"plain\"]", vec!["literal_secret connections.shop.webhook_secrets[0]"]),
+        ("webhook_secrets = { env = \"STALL_KEY\", file = \"x\" }", vec!["wrong_type connections.shop.webhook_secrets"]),
+        ("webhook_secrets = { evn = \"STALL_KEY\" }", vec!["unknown_key connections.shop.webhook_secrets.evn"]),
+        ("webhook_secrets = { file = \"/nowhere\" }", vec!["missing_secret connections.shop.webhook_secrets.file"]),
+        ("headers = { x-key = { env = \"STALL_KEY\" } }", vec![]),
+        ("headers = { x-key = \"plain\" }", vec!["literal_secret connections.shop.headers.x-key"]),
+        ("rounding = true", vec!["wrong_type connections.shop.rounding"]),
+        ("rounding = \"up\"", vec![]),
+        ("warehouse = { name = \"Oslo\", days = -1 }", vec!["invalid_value connections.shop.warehouse.days"]),
+        ("warehouse = { nmae = \"Oslo\" }", vec!["unknown_key connections.shop.warehouse.nmae"]),
+        ("warehouse = {}", vec!["missing_key connections.shop.warehouse"]),
+        ("body_limit = \"2MB\"", vec!["invalid_value connections.shop.body_limit"]),
+        ("body_limit = 10", vec!["out_of_range connections.shop.body_limit"]),
+        ("concurrency = 0", vec!["out_of_range connections.shop.concurrency"]),
+        ("timeout = \"1h\"", vec!["out_of_range connections.shop.timeout"]),
+        ("insecure_accept_unsigned = true", vec!["unsigned_accepted connections.shop.insecure_accept_unsigned"]),
+    ] {
+        assert_eq!(codes(&stall(more)), wanted, "{more}");
+    }
+    assert_eq!(codes(&ENDS.replace("STALL_KEY", "SHORT"))[1], "invalid_value connections.shop.api_key");
+}
+
+#[test]
+fn mistakes_in_a_flow_are_named_at_their_place() {
+    for (more, wanted) in [
+        ("", vec![]),
+        ("every = \"100ms\"", vec!["out_of_range flows.orders.every", "unsupported_poll flows.orders.every"]),
+        ("lag = \"5\"", vec!["invalid_value flows.orders.lag"]),
+        ("trust = \"blind\"", vec!["invalid_value flows.orders.trust"]),
+        ("trust = \"refetch\"", vec![]),
+        ("map = \" \"", vec!["missing_value flows.orders.map"]),
+        ("retry = { first = \"1h\", max = \"1m\" }", vec!["out_of_range flows.orders.retry.max"]),
+        ("retry = { factor = 0.5 }", vec!["out_of_range flows.orders.retry.factor"]),
+        ("retry = { frist = \"5s\" }", vec!["unknown_key flows.orders.retry.frist"]),
+        ("when = { topic = \"order.created\" }", vec![]),
+        ("when = { topic = \"order.paid\" }", vec!["never_holds flows.orders.when.topic"]),
+        ("when = { total.amount = { gt = 5 } }", vec![]),
+        ("when = { \"total.amount\" = { gt = 5.5, lte = \"100\" }, test = false }", vec![]),
+        ("when = { \"total.amount\" = { gt = \"much\" } }", vec!["wrong_type flows.orders.when.\"total.amount\".gt"]),
+        ("when = { \"total.currency\" = \"KRONER\" }", vec!["wrong_type flows.orders.when.\"total.currency\""]),
+        ("when = { \"lines.sku\" = { matches = \"SWEATER*\" }, tags = { has = \"vip\" } }", vec![]),
+        ("when = { \"lines.skuu\" = \"x\" }", vec!["unknown_path flows.orders.when.\"lines.skuu\""]),
+        ("when = { tags = \"vip\" }", vec!["wrong_type flows.orders.when.tags"]),
+        ("when = { totals = \"5\" }", vec!["wrong_type flows.orders.when.totals"]),
+        ("when = { cancelled_at = { exists = false } }", vec![]),
+        ("when = { cancelled_at = { exists = \"no\" } }", vec!["wrong_type flows.orders.when.cancelled_at.exists"]),
+        ("when = { placed_at = { gt = \"yesterday\" } }", vec!["wrong_type flows.orders.when.placed_at.gt"]),
+        ("when = { placed_at = { gt = 2026-11-01T00:00:00Z } }", vec![]),
+        ("when = { payment_state = { in = [\"paid\", \"payed\"] } }", vec!["invalid_value flows.orders.when.payment_state.in"]),
+        ("when = { payment_state = { eqq = \"paid\" } }", vec!["unknown_key flows.orders.when.payment_state.eqq"]),
+        ("when = { payment_state = [\"paid\"] }", vec!["wrong_type flows.orders.when.payment_state"]),
+        ("when = { \"attributes.gift\" = { exists = true } }", vec![]),
+    ] {
+        assert_eq!(codes(&with_flow(more)), wanted, "{more}");
+    }
+}
+
+#[test]
+fn a_flow_is_checked_against_what_its_two_ends_can_do() {
+    let message = |text: String| parse(&text).unwrap_err().list.remove(0).message;
+    let flow = |from: &str, topic: &str, to: &str, action: &str| {
+        format!("{ENDS}\n[flows.it]\nfrom = \"{from}\"\non = [\"{topic}\"]\nto = \"{to}\"\ndo = \"{action}\"\n")
+    };
+    assert_eq!(
+        message(flow("shop", "order.created", "erp", "cancel_order")),
+        "flow \"it\": connection \"erp\" (ledger) cannot do cancel_order; it can do push_order"
+    );
+    assert_eq!(
+        message(flow("shop", "stock.changed", "erp", "push_order")),
+        "flow \"it\": push_order cannot be made from stock.changed; it is made from: order"
+    );
+    assert_eq!(
+        message(flow("erp", "stock.changed", "shop", "set_stock")),
+        "flow \"it\": connection \"erp\" (ledger) sends no webhooks, and the flow does not poll"
+    );
+    let refetch = flow("erp", "stock.changed", "shop", "set_stock") + "every = \"1m\"\ntrust = \"refetch\"\n";
+    assert_eq!(message(refetch), "flow \"it\": connection \"erp\" (ledger) cannot read stock back; nothing can be read back there");
+    assert_eq!(codes(&with_flow("").replace("to = \"erp\"", "to = \"shop\"")), [
+        "unused connections.erp", "flow_to_itself flows.orders.to", "unsupported_action flows.orders.do"
+    ]);
+}
+
+#[test]
+fn mistakes_in_tests_of_flows_are_named_at_their_place() {
+    let given = |given: &str, expect: &str| {
+        with_flow(&format!("[[tests]]\nname = \"a test\"\nconnection = \"shop\"\n{given}\nexpect = {expect}\n"))
+    };
+    let created = "change = { topic = \"order.created\" }";
+    for (text, wanted) in [
+        (given(created, "[{ flow = \"orders\" }]"), vec![]),
+        (given("fixture = \"receive_order\"", "[]"), vec![]),
+        (given("webhook = { body = { id = 1 } }", "[]"), vec![]),
+        (given("fixture = \"recieve_order\"", "[]"), vec!["unknown_fixture tests[0].fixture"]),
+        (given("", "[]"), vec!["missing_key tests[0]"]),
+        (given(created, "[{ flow = \"order\" }]"), vec!["unknown_flow tests[0].expect[0].flow"]),
+        (given(created, "[{ flow = \"orders\", skiped = \"x\" }]"), vec!["unknown_key tests[0].expect[0].skiped"]),
+        (given(created, "[{ flow = \"orders\", skipped = \"x\", action = {} }]"), vec!["conflict tests[0].expect[0].skipped"]),
+        (given("change = { topic = \"order.made\" }", "[]"), vec!["unknown_topic tests[0].change.topic"]),
+        (given("change = { topic = \"order.created\", record = { nubmer = \"1\" } }", "[]"), vec!["unknown_key tests[0].change.record.nubmer"]),
+        (
+            given("change = { topic = \"order.created\", record = { lines = [{ kind = \"gift\" }] } }", "[]"),
+            vec!["invalid_value tests[0].change.record"],
+        ),
+        (given(created, "[{ flow = \"orders\" }]").replace("connection = \"shop\"", "connection = \"erp\""), vec!["never_holds tests[0].expect[0].flow"]),
+    ] {
+        assert_eq!(codes(&text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown_not_even_where_the_file_is_broken() {
+    for broken in [
+        "[connections.shop]\nconnector = \"stall\"\napi_key = \"hunter2\"\n",
+        "[connections.shop]\nconnector = \"stall\"\napi_kye = \"hunter2\"\n",
+        "[connections.shop]\nconnector = \"unheard-of\"\nwhatever = \"hunter2\"\n",
+        "[connections.shop]\nconnector = \"stall\"\napi_key = \"hunter2\n",
+        "[connections.shop]\nconnector = \"stall\"\napi_key = { value = \"hunter2\" }\n",
+        "[connections.shop]\nconnector = \"stall\"\nwebhook_secrets = [\"\"\"\nhunter2\n\"\"\"]\n",
+        "[connections]\nshop = \"hunter2\"\n",
+        "[store]\nurl = \"postgres://spindel:hunter2@db\"\n",
+        "[store]\nencryption_key = \"hunter2\"\n",
+    ] {
+        let problems = parse(broken).unwrap_err();
+        assert!(!problems.to_string().contains("hunter2"), "{problems}");
+        assert!(!problems.report(true).contains("hunter2"));
+        assert!(!serde_json::to_string(&problems).unwrap().contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_secret_file_may_end_in_one_newline() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let text = with_flow("").replace("{ env = \"STALL_KEY\" }", &format!("{{ file = '{}' }}", file.display()));
+    for (content, wanted) in [("correct-horse\n", true), ("correct-horse\r\n", true), ("short\n\n\n", false), ("", false)] {
+        std::fs::write(&file, content).unwrap();
+        assert_eq!(parse(&text).is_ok(), wanted, "{content:?}");
+    }
+    std::fs::write(&file, "x".repeat(64 * 1024 + 1)).unwrap();
+    assert!(parse(&text).unwrap_err().list[0].message.contains("larger than 65536 bytes"));
+}
+
+#[test]
+fn a_missing_secret_does_not_hide_what_else_the_connector_says() {
+    let text = with_flow("").replace("STALL_KEY", "NOT_SET").replace("https://stall", "stall");
+    assert_eq!(codes(&text), ["invalid_value connections.shop.url", "missing_secret connections.shop.api_key.env"]);
+}
+
+#[test]
+fn later_checks_can_report_at_a_place_of_the_file() {
+    let loaded = parse(&with_flow("map = \".order.note |= 5\"")).unwrap();
+    let problem = loaded.problem_at("flows.orders.map", "the program does not compile");
+    assert_eq!((problem.level, problem.line), (Level::Error, loaded.line("flows.orders.map")));
+    assert!(loaded.problems(vec![problem]).to_string().contains("map = \".order.note |= 5\""));
+    assert_eq!(loaded.line("flows.orders.not.there"), loaded.line("flows.orders"));
+}
+
+#[test]
+fn settings_are_what_the_file_says() {
+    let text = with_flow("when = { \"total.amount\" = { gt = \"0.00\" } }\nlag = \"1h30m\"\nretry = { first = \"1s\" }\n[maps.location]\nMAIN = \"1\"\n");
+    let settings = parse(&format!("[server]\nlisten = \"0.0.0.0:1\"\n{text}")).unwrap().settings;
+    assert_eq!(settings.server.listen.port(), 1);
+    assert_eq!(settings.store.path.to_str(), Some("data/spindel.db"));
+    let flow = &settings.flows[0];
+    assert_eq!((flow.lag.as_secs(), flow.retry.first.as_secs(), flow.retry.factor), (5400, 1, 4.0));
+    assert_eq!(settings.maps.find("location", "MAIN"), Some("1"));
+    assert_eq!(settings.connections["shop"].endpoint.base_url, "https://stall.example.no");
+    let mut order = spindel_model::specimen_change(spindel_model::Topic::OrderCreated);
+    assert_eq!(flow.when.matches(&order), Ok(()));
+    if let spindel_model::Record::Order(order) = &mut order.record {
+        order.totals.grand.shop.amount = spindel_model::Decimal::ZERO;
+    }
+    assert!(flow.when.matches(&order).unwrap_err().contains("wanted > 0.00"));
+}
+
+#[test]
+fn what_a_test_of_a_flow_does_not_give_is_invented() {
+    let text = with_flow(
+        "[[tests]]\nname = \"two lines\"\nconnection = \"shop\"\nexpect = []\n\
+         change = { topic = \"order.created\", record = { id = \"7\", lines = [{ sku = \"A\", quantity = 3 }, { sku = \"B\" }] } }\n",
+    );
+    let settings = parse(&text).unwrap().settings;
+    let spindel_config::Given::Change(json) = &settings.tests[0].given else { panic!("a change is given") };
+    let change: spindel_model::Change = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(change.entity.id, "7");
+    let spindel_model::Record::Order(order) = change.record else { panic!("an order is given") };
+    let lines: Vec<(&str, String)> = order.lines.iter().map(|it| (it.sku.as_deref().unwrap(), it.quantity.to_string())).collect();
+    assert_eq!(lines, [("A", "3".into()), ("B", "2".into())]);
+}

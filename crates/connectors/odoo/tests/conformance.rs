@@ -1,0 +1,3 @@
+//! Odoo against the suite that every connector must pass.
+
+spindel_testkit::conformance!(spindel_connector_odoo::Odoo);
