@@ -44,7 +44,7 @@ pub(crate) fn read<'a>(field: &'a Field, catalog: &[Entry], env: Env<'_>, findin
             let ids = catalog.iter().map(|entry| entry.info.id);
             let misfit =
                 Misfit::new("unknown_connector", format!("there is no connector `{}`", measure::shortened(id))).choices(id, ids);
-            findings.error(&section.at("connector"), &findings.document.place(&section.at("connector")), misfit);
+            section.error("connector", misfit, findings);
         }
         entry.copied()
     });
@@ -62,11 +62,7 @@ pub(crate) fn read<'a>(field: &'a Field, catalog: &[Entry], env: Env<'_>, findin
     if insecure_accept_unsigned {
         let misfit = Misfit::new("unsigned_accepted", format!("connection \"{}\" believes anybody who can reach it", field.name))
             .hint("remove `insecure_accept_unsigned` outside of tests");
-        findings.warning(
-            &section.at("insecure_accept_unsigned"),
-            &findings.document.place(&section.at("insecure_accept_unsigned")),
-            misfit,
-        );
+        section.warning("insecure_accept_unsigned", misfit, findings);
     }
     let connected = Vendor { entry, env, root: (entry.schema)().to_value() }.connect(&field.node, &path, findings);
     draft.settings = (|| {
@@ -293,14 +289,16 @@ fn scalar_fits(node: &Node, forms: &[&Json]) -> Result<(), Misfit> {
         let message = format!("`{}` is not one of the values that are possible here", measure::shortened(given));
         return Err(Misfit::new("invalid_value", message).choices(given, words));
     }
-    let is = |name: &str| match (&node.value, name) {
-        (Value::Text(_) | Value::Date(_), "string")
-        | (Value::Whole(_), "integer" | "number")
-        | (Value::Number(_), "number")
-        | (Value::Flag(_), "boolean")
-        | (Value::List(_), "array")
-        | (Value::Table(_), "object") => true,
-        _ => false,
+    let is = |name: &str| {
+        matches!(
+            (&node.value, name),
+            (Value::Text(_) | Value::Date(_), "string")
+                | (Value::Whole(_), "integer" | "number")
+                | (Value::Number(_), "number")
+                | (Value::Flag(_), "boolean")
+                | (Value::List(_), "array")
+                | (Value::Table(_), "object")
+        )
     };
     if types.is_empty() || types.iter().any(|name| is(name)) {
         return Ok(());

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) type Span = Range<usize>;
 
 /// A config file is small; a larger one is the wrong file.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The text of the file, what stands where, and what must not be shown of it.
 pub(crate) struct Document {

@@ -5,6 +5,7 @@ use crate::{
     connection::ConnectionDraft,
     document::{Field, Node, join},
     keys, measure,
+    path::kinds_of,
     problem::{Findings, Misfit},
     section::Section,
     when,
@@ -138,7 +139,7 @@ fn retry(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<RetryPoli
     };
     for (name, value) in [("max", policy.max), ("give_up_after", policy.give_up_after)] {
         if let Some(misfit) = too_short(name, value) {
-            findings.error(&retry.at(name), &findings.document.place(&retry.at(name)), misfit);
+            retry.error(name, misfit, findings);
         }
     }
     Some(policy)
@@ -170,7 +171,7 @@ impl<'a> Ends<'a> {
         let actions: Vec<&str> = entry.actions().iter().map(|it| it.as_str()).collect();
         let can = if actions.is_empty() { "it takes no actions".into() } else { format!("it can do {}", actions.join(", ")) };
         let message = format!("flow \"{}\": connection \"{name}\" ({}) cannot do {action}; {can}", self.flow, entry.info.id);
-        self.error("do", Misfit::new("unsupported_action", message).choices(action.as_str(), actions), findings);
+        self.section.error("do", Misfit::new("unsupported_action", message).choices(action.as_str(), actions), findings);
     }
 
     fn action_takes(&self, action: ActionKind, findings: &mut Findings<'_>) {
@@ -201,7 +202,7 @@ impl<'a> Ends<'a> {
                 } else {
                     format!("it can be polled for: {}", list(&polled))
                 };
-                self.error(
+                self.section.error(
                     "every",
                     Misfit::new("unsupported_poll", format!("{connection} cannot be polled for {kind}; {can}")),
                     findings,
@@ -214,7 +215,7 @@ impl<'a> Ends<'a> {
             } else {
                 misfit.hint(format!("add `every = \"1m\"`; it can be polled for: {}", list(&polled)))
             };
-            self.error("from", misfit, findings);
+            self.section.error("from", misfit, findings);
         }
     }
 
@@ -229,7 +230,7 @@ impl<'a> Ends<'a> {
                 if read.is_empty() { "nothing can be read back there".into() } else { format!("it can read: {}", list(&read)) };
             let message =
                 format!("flow \"{}\": connection \"{name}\" ({}) cannot read {kind} back; {can}", self.flow, entry.info.id);
-            self.error("trust", Misfit::new("unsupported_read", message), findings);
+            self.section.error("trust", Misfit::new("unsupported_read", message), findings);
         }
     }
 
@@ -238,13 +239,8 @@ impl<'a> Ends<'a> {
             && from == to
         {
             let misfit = Misfit::new("flow_to_itself", format!("flow \"{}\" leads from \"{from}\" to itself", self.flow));
-            self.error("to", misfit.hint("name two connections"), findings);
+            self.section.error("to", misfit.hint("name two connections"), findings);
         }
-    }
-
-    fn error(&self, key: &str, misfit: Misfit, findings: &mut Findings<'_>) {
-        let at = self.section.at(key);
-        findings.error(&at, &findings.document.place(&at), misfit);
     }
 }
 
@@ -255,13 +251,6 @@ pub(crate) fn unknown_connection(name: &str, connections: &[ConnectionDraft<'_>]
 
 fn described(entry: &Entry, pick: impl Fn(Described) -> Option<EntityKind>) -> Vec<EntityKind> {
     (entry.abilities)().into_iter().filter_map(pick).collect()
-}
-
-fn kinds_of(topics: &[Topic]) -> Vec<EntityKind> {
-    let mut kinds: Vec<EntityKind> = topics.iter().map(|it| it.entity()).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    kinds
 }
 
 fn list(kinds: &[EntityKind]) -> String {

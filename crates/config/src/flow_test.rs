@@ -26,7 +26,7 @@ pub(crate) fn read(node: &Node, index: usize, known: &Known<'_>, findings: &mut 
     if let Some(name) = connection {
         match known.connections.iter().find(|it| it.name() == name) {
             Some(connection) => entry = connection.entry,
-            None => error(&section, "connection", unknown_connection(name, known.connections), findings),
+            None => section.error("connection", unknown_connection(name, known.connections), findings),
         }
     }
     let given = given(&section, entry, findings);
@@ -58,7 +58,7 @@ fn given(section: &Section<'_>, entry: Option<Entry>, findings: &mut Findings<'_
                 entry.fixtures.iter().filter(|it| it.example().is_ok_and(|it| brings_changes(&it.ability))).map(|it| it.name);
             let misfit =
                 Misfit::new("unknown_fixture", format!("{} has no fixture `{}`", entry.info.id, crate::measure::shortened(name)));
-            error(section, "fixture", misfit.choices(name, names), findings);
+            section.error("fixture", misfit.choices(name, names), findings);
         }
         return Some(Given::Fixture(name.to_owned()));
     }
@@ -164,7 +164,7 @@ fn expected(section: &Section<'_>, known: &Known<'_>, findings: &mut Findings<'_
         if expect.get("action").is_some() && expect.get("skipped").is_some() {
             let misfit =
                 Misfit::new("conflict", "a delivery is either sent or skipped").hint("keep one of `action` and `skipped`");
-            error(&expect, "skipped", misfit, findings);
+            expect.error("skipped", misfit, findings);
         }
         all.push(ExpectedAction {
             flow: flow.to_owned(),
@@ -178,7 +178,7 @@ fn expected(section: &Section<'_>, known: &Known<'_>, findings: &mut Findings<'_
 fn check_flow(flow: &str, connection: Option<&str>, expect: &Section<'_>, known: &Known<'_>, findings: &mut Findings<'_>) {
     let Some(found) = known.flows.get(flow) else {
         let misfit = Misfit::new("unknown_flow", format!("there is no flow `{}`", crate::measure::shortened(flow)));
-        error(expect, "flow", misfit.choices(flow, known.flows.fields().iter().map(|it| it.name.as_str())), findings);
+        expect.error("flow", misfit.choices(flow, known.flows.fields().iter().map(|it| it.name.as_str())), findings);
         return;
     };
     if let (Some(from), Some(connection)) = (found.node.get("from").and_then(|it| it.node.text()), connection)
@@ -186,7 +186,7 @@ fn check_flow(flow: &str, connection: Option<&str>, expect: &Section<'_>, known:
     {
         let misfit =
             Misfit::new("never_holds", format!("flow \"{flow}\" carries changes from \"{from}\", not from \"{connection}\""));
-        error(expect, "flow", misfit, findings);
+        expect.error("flow", misfit, findings);
     }
 }
 
@@ -209,9 +209,4 @@ pub(crate) fn text_map(node: &Node, path: &str, findings: &mut Findings<'_>) -> 
         }
     }
     map
-}
-
-fn error(section: &Section<'_>, key: &str, misfit: Misfit, findings: &mut Findings<'_>) {
-    let at = section.at(key);
-    findings.error(&at, &findings.document.place(&at), misfit);
 }

@@ -32,7 +32,7 @@ pub(crate) fn warn_of_unused(maps: &Node, flows: &Node, connections: &[Connectio
     let programs: Vec<&str> = flows.fields().iter().filter_map(|flow| flow.node.get("map")?.node.text()).collect();
     let fixtures = connections.iter().filter_map(|it| it.entry).flat_map(|entry| entry.fixtures);
     let known: BTreeSet<String> = fixtures.filter_map(|it| it.example().ok()).flat_map(|it| it.maps.0.into_keys()).collect();
-    for field in maps.fields() {
+    for field in maps.fields().iter().filter(|it| it.node.is_table()) {
         let used = known.contains(&field.name) || programs.iter().any(|program| program.contains(field.name.as_str()));
         if !used {
             let misfit = Misfit::new("unused", format!("no connection of this file looks into map `{}`", field.name));

@@ -25,6 +25,14 @@ pub(crate) enum Leads {
     Open,
 }
 
+/// The kinds of record that these topics carry.
+pub(crate) fn kinds_of(topics: &[Topic]) -> Vec<EntityKind> {
+    let mut kinds: Vec<EntityKind> = topics.iter().map(|it| it.entity()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
 pub(crate) fn leads(path: &str, kind: EntityKind) -> Leads {
     if path.split('.').any(|it| it == "attributes") || kind == EntityKind::Shop && path != "topic" {
         return Leads::Open;

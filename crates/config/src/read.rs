@@ -3,7 +3,7 @@
 use crate::{
     ConnectionSettings, Env, Flow, FlowTest, Outbound, Problem, Problems, QueueSettings, Server, Settings, StoreSettings,
     connection::{self, ConnectionDraft},
-    document::{Document, Field, Node, Value},
+    document::{Document, Field, MAX_BYTES, Node, Value},
     flow, flow_test, keys, map, measure,
     problem::{Findings, Level, Misfit},
     secret,
@@ -11,7 +11,7 @@ use crate::{
 };
 use base64::Engine as _;
 use spindel_connect::{Entry, Secret};
-use std::{fmt, path::Path};
+use std::{fmt, io::Read as _, path::Path};
 use url::{Host, Url};
 
 /// A valid file.
@@ -25,7 +25,7 @@ pub struct Loaded {
 /// Reads the file at `path`. Environment variables that secrets name are asked of `env`.
 pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match read_capped(path) {
         Ok(text) => parse(&text, &name, env),
         Err(error) => {
             let (document, _, _) = Document::read("", &name);
@@ -37,6 +37,13 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
     }
 }
 
+/// One byte more than is accepted, so that a file too large is known as one.
+fn read_capped(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Reads the text of a file; `file_name` is for reports.
 pub fn parse(text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Problems> {
     parse_with(spindel_catalog::CATALOG, text, file_name, env)
@@ -45,14 +52,15 @@ pub fn parse(text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Proble
 /// [`parse`] with connectors of one's own: for tests.
 pub fn parse_with(catalog: &[Entry], text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Problems> {
     let (document, root, syntax) = Document::read(text, file_name);
-    let broken = !syntax.is_empty();
+    let broken: Vec<usize> = syntax.iter().map(|it| it.line).collect();
     let mut findings = Findings::new(&document);
     findings.list = syntax;
     let settings = settings(&root, catalog, env, &mut findings);
     let mut problems = findings.list;
-    if broken {
-        // Keys around a broken line are lost: that they are missing is no news.
-        problems.retain(|it| it.code != "missing_key" && it.level == Level::Error);
+    if !broken.is_empty() {
+        // Keys around a broken line are lost or halved: what is wrong with them is no news.
+        let told = |it: &Problem| it.path.is_empty() || !broken.contains(&it.line);
+        problems.retain(|it| it.code != "missing_key" && it.level == Level::Error && told(it));
     }
     match settings {
         Some(settings) if problems.iter().all(|it| it.level == Level::Warning) => {

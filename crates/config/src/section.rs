@@ -189,6 +189,17 @@ impl<'a> Section<'a> {
         join(&self.path, name)
     }
 
+    /// Reports at the value of a key, or where the section begins.
+    pub fn error(&self, name: &str, misfit: Misfit, findings: &mut Findings<'_>) {
+        let at = self.at(name);
+        findings.error(&at, &findings.document.place(&at), misfit);
+    }
+
+    pub fn warning(&self, name: &str, misfit: Misfit, findings: &mut Findings<'_>) {
+        let at = self.at(name);
+        findings.warning(&at, &findings.document.place(&at), misfit);
+    }
+
     fn key(&self, name: &str) -> Option<&'static Key> {
         let key = self.keys.iter().find(|key| key.name == name);
         debug_assert!(key.is_some(), "`{name}` is read but not on the list of keys of `{}`", self.path);

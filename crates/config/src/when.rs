@@ -3,7 +3,7 @@
 use crate::{
     Condition, Filter, Test,
     document::{Field, Node, Value, join},
-    path::{self, Leads},
+    path::{self, Leads, kinds_of},
     problem::{Findings, Misfit},
 };
 use serde_json::Value as Json;
@@ -57,13 +57,6 @@ fn check_path(path: &str, at: &str, field: &Field, topics: &[Topic], findings: &
         findings.warning(at, &field.span, misfit.hint("use a flow of its own for them"));
     }
     true
-}
-
-fn kinds_of(topics: &[Topic]) -> Vec<EntityKind> {
-    let mut kinds: Vec<EntityKind> = topics.iter().map(|it| it.entity()).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    kinds
 }
 
 /// Each test with its place.

@@ -4,7 +4,7 @@ use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, st
 use futures::FutureExt as _;
 use spindel_connect::{Around, CallError, Job, Journal, Repeat};
 use spindel_model::{
-    Action, Attempt, AttemptStep, Change, DeliveryId, ErrorClass, Flow, Nature, Performed, Reference, State, Timestamp,
+    Action, Attempt, AttemptStep, Change, DeliveryId, ErrorClass, Flow, Nature, Performed, Reference, State, Timestamp, Version,
 };
 use spindel_queue::{Channel, Message, Work};
 use spindel_store::{Claimed, Finish, Finished, Ready};
@@ -18,6 +18,8 @@ struct Outcome {
     message: String,
     class: Option<ErrorClass>,
     reference: Option<Reference>,
+    /// How new the record was, when it was read back: newer than the change that asked for it.
+    read: Option<Version>,
 }
 
 /// Carries out leased deliveries of one flow and action, and writes each one's outcome.
@@ -50,13 +52,13 @@ async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claim
     let wiring = engine.wiring();
     let api = account.api.with_journal(journal.clone());
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(group.len());
-    let mut actions: Vec<Option<Action>> = Vec::with_capacity(group.len());
+    let mut actions: Vec<Option<Made>> = Vec::with_capacity(group.len());
     for one in group {
         let outdated = flow.action.nature() == Nature::State && one.applied.is_some_and(|applied| applied > one.delivery.version);
         let made = if outdated && !one.in_doubt { Err(Outcome::refused(Input::Outdated)) } else { made(engine, flow, one, journal).await };
         let (action, outcome) = match made {
             Ok(action) => (Some(action), None),
-            Err(outcome) => (None, Some(outcome)),
+            Err(outcome) => (None, Some(if one.in_doubt { outcome.still_in_doubt() } else { outcome })),
         };
         actions.push(action);
         outcomes.push(outcome);
@@ -75,7 +77,7 @@ async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claim
             attempt,
             now: engine.clock.now(),
         };
-        let job = Job { action, around };
+        let job = Job { action: &action.action, around };
         if one.in_doubt {
             outcomes[place] = Some(look_up(account, &api, job).await);
         } else {
@@ -95,23 +97,32 @@ async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claim
             outcomes[place] = Some(Outcome::of_result(result));
         }
     }
-    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::panicked)).collect()
+    let read = actions.into_iter().map(|made| made.and_then(|made| made.read));
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::panicked));
+    outcomes.zip(read).map(|(outcome, read)| Outcome { read, ..outcome }).collect()
+}
+
+/// An action ready to be performed.
+struct Made {
+    action: Action,
+    read: Option<Version>,
 }
 
 /// The action to perform: as planned, or made of the record as it stands at the source now.
-async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) -> Result<Action, Outcome> {
+async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) -> Result<Made, Outcome> {
     let payload = one.action_json.as_deref().map(serde_json::from_slice::<Payload>);
     match payload {
-        Some(Ok(Payload::Action(action))) => Ok(action),
+        Some(Ok(Payload::Action(action))) => Ok(Made { action, read: None }),
         Some(Ok(Payload::ReadBack { read_back })) => read_back_action(engine, flow, *read_back, journal).await,
         Some(Err(error)) => Err(Outcome::of_error(CallError::new("plan", ErrorClass::Bug, format!("the stored action cannot be read: {error}")), false)),
         None => Err(Outcome::refused(Input::Unroutable { reason: "it was planned without an action; reprocess its event".into() })),
     }
 }
 
-async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, journal: &Journal) -> Result<Action, Outcome> {
+async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, journal: &Journal) -> Result<Made, Outcome> {
     let wiring = engine.wiring();
     let failed = |error| Outcome::of_error(error, false);
+    let asked_at = engine.clock.now();
     let source = wiring
         .account(&flow.from)
         .ok_or_else(|| failed(CallError::config("read_back", format!("connection `{}` is not in the config any more", flow.from))))?;
@@ -125,7 +136,21 @@ async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, jour
     change.record = record.ok_or_else(|| failed(CallError::gone("read_back", format!("{} is not at `{}` any more", change.entity, flow.from))))?;
     let ended = |state| Outcome::refused(Input::Ended(state));
     flow.when.matches(&change).map_err(|why| ended(State::Skipped { reason: format!("filtered: {why}") }))?;
-    action(&engine.jq, flow, &change).await.map_err(ended)
+    let read = change.record.as_of().map(|as_of| read_version(as_of, asked_at));
+    let action = action(&engine.jq, flow, &change).await.map_err(ended)?;
+    Ok(Made { action, read })
+}
+
+/// The version of a record that was read at `asked_at` and says it stands since `as_of`.
+///
+/// Sources tell whole seconds. Long after that second nothing more can happen in it, so all its changes are in what was read;
+/// before that, none of them is taken for granted.
+fn read_version(as_of: Timestamp, asked_at: Timestamp) -> Version {
+    const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_secs(6);
+    const REST_OF_THE_SECOND: i64 = 999_999;
+    let version = Version::from(as_of);
+    let whole = version.0 % 1_000_000 == 0;
+    if whole && asked_at.duration_since(as_of) > SKEW { Version(version.0 + REST_OF_THE_SECOND) } else { version }
 }
 
 async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) -> Outcome {
@@ -140,6 +165,7 @@ async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) ->
             step: AttemptStep::LookUp,
             class: None,
             reference: found.and_then(|performed| performed.reference),
+            read: None,
         },
         Err(error) => Outcome::of_error(error, true),
     }
@@ -154,6 +180,7 @@ impl Outcome {
                 step: AttemptStep::Perform,
                 class: None,
                 reference: performed.reference,
+                read: None,
             },
             Err(error) => Self::of_error(error, false),
         }
@@ -166,6 +193,15 @@ impl Outcome {
             step: if looking_up { AttemptStep::LookUp } else { AttemptStep::Perform },
             input: if looking_up { Input::LookUpFailed(error) } else { Input::Failed(error) },
             reference: None,
+            read: None,
+        }
+    }
+
+    /// What kept a look-up from being made leaves the doubt as it was.
+    fn still_in_doubt(self) -> Self {
+        match self.input {
+            Input::Failed(error) => Self { input: Input::LookUpFailed(error), step: AttemptStep::LookUp, ..self },
+            input => Self { input, ..self },
         }
     }
 
@@ -176,12 +212,13 @@ impl Outcome {
             message: "panicked: a bug in the connector or in Spindel".into(),
             class: Some(ErrorClass::Bug),
             reference: None,
+            read: None,
         }
     }
 
     /// Ended before anything was called.
     fn refused(input: Input) -> Self {
-        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None }
+        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None, read: None }
     }
 }
 
@@ -218,7 +255,7 @@ async fn write(
             Ok(next) => {
                 log(one, &attempt, &next);
                 consequences(engine, account, &next, now);
-                finishes.push(finish(one, next, attempt, outcome.reference, now));
+                finishes.push(finish(one, next, attempt, (outcome.reference, outcome.read), now));
             }
             Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
         }
@@ -257,11 +294,12 @@ fn next_time(state: &State) -> Option<Timestamp> {
     }
 }
 
-fn finish(one: &Claimed, next: Step, attempt: Attempt, link: Option<Reference>, now: Timestamp) -> Finish {
+fn finish(one: &Claimed, next: Step, attempt: Attempt, (link, read): (Option<Reference>, Option<Version>), now: Timestamp) -> Finish {
+    let applied = next.consequences.contains(&Consequence::Applied);
     Finish {
         id: one.delivery.id,
         fence: one.delivery.fence,
-        applied: next.consequences.contains(&Consequence::Applied),
+        applied: applied.then(|| read.unwrap_or(one.delivery.version).max(one.delivery.version)),
         state: next.state,
         attempts: next.attempts,
         attempt: Some(attempt),

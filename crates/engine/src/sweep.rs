@@ -129,7 +129,7 @@ fn given_up(engine: &Engine, delivery: &Delivery) -> Option<Finish> {
         state: next.state,
         attempts: next.attempts,
         attempt: None,
-        applied: false,
+        applied: None,
         link: None,
         now,
     })

@@ -178,6 +178,23 @@ pub enum Record {
     Shop(serde_json::Value),
 }
 
+impl Record {
+    /// The source's own time of this state.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        match self {
+            Self::Order(it) => Some(it.updated_at),
+            Self::Refund(it) => Some(it.created_at),
+            Self::Transaction { transaction, .. } => Some(transaction.processed_at),
+            Self::Shipment(it) => Some(it.updated_at),
+            Self::Product(it) => Some(it.updated_at),
+            Self::Stock(it) => Some(it.as_of),
+            Self::Price(it) => Some(it.as_of),
+            Self::Customer(it) => it.updated_at,
+            Self::Privacy(_) | Self::Nudge | Self::Deleted | Self::Shop(_) => None,
+        }
+    }
+}
+
 /// A business key under which people look for a change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mention {

@@ -87,19 +87,19 @@ fn order() -> Order {
         charges: vec![Charge {
             kind: ChargeKind::Fee,
             title: "Gift wrapping".into(),
-            total: bag(20_00, 19_70),
-            taxes: vec![tax(4_00, 3_94)],
+            total: bag(2000, 1970),
+            taxes: vec![tax(400, 394)],
         }],
         transactions: vec![sale(), paid_back()],
         refunds: vec![refund()],
         totals: Totals {
-            subtotal: bag(448_00, 440_80),
-            discount: bag(50_00, 49_20),
-            shipping: bag(49_00, 48_20),
-            tax: bag(103_40, 101_74),
+            subtotal: bag(44800, 44080),
+            discount: bag(5000, 4920),
+            shipping: bag(4900, 4820),
+            tax: bag(10340, 10174),
             rounding: bag(0, 0),
-            grand: bag(517_00, 508_70),
-            refunded: bag(253_00, 248_90),
+            grand: bag(51700, 50870),
+            refunded: bag(25300, 24890),
         },
         note: Some("Please ring twice".into()),
         tags: vec!["vip".into()],
@@ -118,10 +118,10 @@ fn line() -> OrderLine {
         quantity: Decimal::TWO,
         quantity_ordered: Decimal::TWO,
         quantity_refunded: Decimal::ONE,
-        unit_price: bag(249_00, 245_00),
-        discounts: vec![DiscountShare { discount: 0, amount: bag(50_00, 49_20) }],
-        taxes: vec![tax(89_60, 88_16)],
-        total: bag(448_00, 440_80),
+        unit_price: bag(24900, 24500),
+        discounts: vec![DiscountShare { discount: 0, amount: bag(5000, 4920) }],
+        taxes: vec![tax(8960, 8816)],
+        total: bag(44800, 44080),
         attributes: attributes("engraving", "KN"),
     }
 }
@@ -131,10 +131,10 @@ fn shipping_line() -> ShippingLine {
         id: "31".into(),
         code: Some("HOME".into()),
         title: "Home delivery".into(),
-        price: bag(49_00, 48_20),
+        price: bag(4900, 4820),
         discounts: vec![DiscountShare { discount: 0, amount: bag(0, 0) }],
-        taxes: vec![tax(9_80, 9_64)],
-        total: bag(49_00, 48_20),
+        taxes: vec![tax(980, 964)],
+        total: bag(4900, 4820),
     }
 }
 
@@ -145,7 +145,7 @@ fn sale() -> Transaction {
         gateway: "card".into(),
         kind: TransactionKind::Sale,
         status: TransactionStatus::Success,
-        amount: Money::from_minor(517_00, Currency::NOK),
+        amount: Money::from_minor(51700, Currency::NOK),
         processed_at: at(0),
         reference: Some("PAY-8812".into()),
         test: false,
@@ -157,7 +157,7 @@ fn paid_back() -> Transaction {
         id: "55".into(),
         parent_id: Some("54".into()),
         kind: TransactionKind::Refund,
-        amount: Money::from_minor(253_00, Currency::NOK),
+        amount: Money::from_minor(25300, Currency::NOK),
         processed_at: at(3),
         reference: Some("PAY-8813".into()),
         ..sale()
@@ -175,15 +175,15 @@ fn refund() -> Refund {
             line_id: LINE_ID.into(),
             sku: Some(SKU.into()),
             quantity: Decimal::ONE,
-            subtotal: bag(224_00, 220_40),
-            tax: bag(44_80, 44_08),
+            subtotal: bag(22400, 22040),
+            tax: bag(4480, 4408),
             restock: Restock::Return,
             location_id: Some("MAIN".into()),
         }],
-        shipping: Some(bag(49_00, 48_20)),
-        adjustments: vec![RefundAdjustment { reason: "Return fee".into(), amount: bag(-20_00, -19_70) }],
+        shipping: Some(bag(4900, 4820)),
+        adjustments: vec![RefundAdjustment { reason: "Return fee".into(), amount: bag(-2000, -1970) }],
         transactions: vec![paid_back()],
-        total: bag(253_00, 248_90),
+        total: bag(25300, 24890),
     }
 }
 
@@ -219,8 +219,8 @@ fn product() -> Product {
             sku: Some(SKU.into()),
             gtin: Some("7090000000012".into()),
             options: vec![("Size".into(), "M".into())],
-            price: Some(Money::from_minor(249_00, Currency::NOK)),
-            compare_at: Some(Money::from_minor(299_00, Currency::NOK)),
+            price: Some(Money::from_minor(24900, Currency::NOK)),
+            compare_at: Some(Money::from_minor(29900, Currency::NOK)),
         }],
         updated_at: at(4),
         attributes: attributes("material", "wool"),
@@ -241,8 +241,8 @@ fn stock() -> StockLevel {
 fn price() -> Price {
     Price {
         sku: SKU.into(),
-        amount: Money::from_minor(249_00, Currency::NOK),
-        compare_at: Some(Money::from_minor(299_00, Currency::NOK)),
+        amount: Money::from_minor(24900, Currency::NOK),
+        compare_at: Some(Money::from_minor(29900, Currency::NOK)),
         includes_tax: true,
         as_of: at(4),
     }
@@ -301,6 +301,7 @@ fn tax(shop: i64, presentment: i64) -> TaxLine {
     TaxLine { title: "MVA".into(), rate: Decimal::new(25, 2), amount: bag(shop, presentment), included: true }
 }
 
+/// In minor units: 24900 is 249.00.
 fn bag(shop: i64, presentment: i64) -> MoneyBag {
     MoneyBag { shop: Money::from_minor(shop, Currency::NOK), presentment: Money::from_minor(presentment, Currency::SEK) }
 }

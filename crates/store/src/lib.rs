@@ -73,8 +73,10 @@ pub trait Store: Send + Sync + 'static {
     fn deliveries(&self, filter: DeliveryFilter) -> StoreResult<'_, Vec<Delivery>>;
     fn delivery(&self, id: DeliveryId) -> StoreResult<'_, Option<DeliveryDetail>>;
     fn rejected(&self, limit: usize) -> StoreResult<'_, Vec<Rejected>>;
-    /// Puts ended or waiting deliveries back to work at once, attempts counted anew. Those that arrived are left alone.
+    /// Puts deliveries that ended or are put off back to work at once, attempts counted anew. Those that arrived, run or
+    /// wait for their turn are left alone; one in doubt that can be looked up is looked up now.
     fn retry(&self, ids: Vec<DeliveryId>, now: Timestamp) -> StoreResult<'_, Vec<Ready>>;
+    /// Ends deliveries that have not arrived, by a person's decision. Those that run are left alone: their effect is on the way.
     fn discard(&self, ids: Vec<DeliveryId>, by: &str, why: &str, now: Timestamp) -> StoreResult<'_, Vec<DeliveryId>>;
     /// Sets events back to `accepted`, to be planned again with today's configuration.
     fn replan(&self, ids: Vec<EventId>) -> StoreResult<'_, Vec<EventId>>;

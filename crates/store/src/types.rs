@@ -140,8 +140,8 @@ pub struct Finish {
     pub state: State,
     pub attempts: u32,
     pub attempt: Option<Attempt>,
-    /// Set when the action was applied: moves the version guard.
-    pub applied: bool,
+    /// The version that the destination has now, when the action was applied: moves the version guard.
+    pub applied: Option<Version>,
     /// The destination's own id of the lane's entity.
     pub link: Option<Reference>,
     pub now: Timestamp,
@@ -183,7 +183,7 @@ pub struct DeliveryFilter {
     /// Names of [`State::NAMES`]; empty for all.
     pub states: Vec<String>,
     pub event: Option<EventId>,
-    /// Only what has not arrived: waiting, running, in doubt, held, paused, dead, conflict, skipped is left out.
+    /// Only what has not arrived and was not meant not to: waiting, due, running, in doubt, held, paused, dead, conflict.
     pub undelivered: bool,
     pub before: Option<DeliveryId>,
     pub limit: usize,

@@ -1,5 +1,6 @@
 //! The behaviour suite of stores: `store_suite!(open())`, where `open` is an async function that gives a fresh
 //! `Arc<dyn Store>` and something to keep alive while it is used. Knows no database.
+#![allow(clippy::unwrap_used)]
 
 pub mod deliver;
 pub mod fixture;

@@ -1,11 +1,12 @@
 //! Files and parts of files that are made from code: the config schema, and the tables of what connectors can do.
 
 use crate::{Finding, Tree};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use spindel_connect::{Described, Entry};
 use std::{fs, path::Path};
 
 const REMEDY: &str = "run `cargo xtask generate`";
+const MARKS: &str = "add the two lines, then run `cargo xtask generate`";
 
 /// What a file should hold; `Err` says why that cannot be told.
 struct Generated {
@@ -13,25 +14,26 @@ struct Generated {
     text: Result<String, String>,
 }
 
-/// Writes what is not current; answers what was written.
-pub fn write(root: &Path) -> Result<Vec<String>> {
+/// Writes what is not current; answers what was written and what could not be.
+pub fn write(root: &Path) -> Result<(Vec<String>, Vec<Finding>)> {
     let tree = Tree::read(root)?;
     let mut written = Vec::new();
+    let mut findings = Vec::new();
     for it in all(&tree) {
-        let text = match it.text {
-            Ok(text) => text,
-            Err(problem) => bail!("{}: {problem}", it.path),
-        };
-        if tree.file(&it.path).is_none_or(|file| file.text != text) {
-            let path = root.join(&it.path);
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        match it.text {
+            Err(problem) => findings.push(Finding::new(it.path, 1, problem, MARKS)),
+            Ok(text) if tree.file(&it.path).is_none_or(|file| file.text != text) => {
+                let path = root.join(&it.path);
+                if let Some(folder) = path.parent() {
+                    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+                }
+                fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+                written.push(it.path);
             }
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            written.push(it.path);
+            Ok(_) => {}
         }
     }
-    Ok(written)
+    Ok((written, findings))
 }
 
 /// What is not current.
@@ -41,7 +43,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
 
 pub(crate) fn stale(tree: &Tree) -> Vec<Finding> {
     let finding = |it: Generated| match (it.text, tree.file(&it.path)) {
-        (Err(problem), _) => Some(Finding::new(it.path, 1, problem, "add the two lines, then run `cargo xtask generate`")),
+        (Err(problem), _) => Some(Finding::new(it.path, 1, problem, MARKS)),
         (Ok(_), None) => Some(Finding::new(it.path, 1, "the generated file is missing", REMEDY)),
         (Ok(text), Some(file)) if text != file.text => {
             let line = text.lines().zip(file.text.lines()).take_while(|(a, b)| a == b).count() + 1;
@@ -104,11 +106,7 @@ fn connectors(catalog: &[Entry]) -> String {
         let joined = |pick: fn(&Described) -> Option<&'static str>| {
             list.iter().filter_map(pick).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         };
-        let webhooks = match (entry.receives(), list.contains(&Described::Subscribes)) {
-            (true, true) => "received, registered by Spindel",
-            (true, false) => "received",
-            (false, _) => "",
-        };
+        let webhooks = if entry.receives() { "received" } else { "" };
         let does = joined(|it| match it {
             Described::Performs { action, .. } => Some(action.as_str()),
             _ => None,

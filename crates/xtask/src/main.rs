@@ -54,10 +54,11 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Tidy => report(&tidy::check(&root)?, "all is tidy"),
         Chore::Generate { check: true } => report(&generate::check(&root)?, "generated files are current"),
         Chore::Generate { check: false } => {
-            for path in generate::write(&root)? {
+            let (written, findings) = generate::write(&root)?;
+            for path in written {
                 println!("wrote {path}");
             }
-            ExitCode::SUCCESS
+            report(&findings, "generated files are current")
         }
         Chore::Contracts { specs } => {
             let outcome = contracts::check(&root, specs.as_deref())?;

@@ -1,5 +1,6 @@
 //! The rules of this repository that the compiler does not know, each with its remedy.
 
+mod architecture;
 mod code;
 mod configs;
 mod connectors;
@@ -19,6 +20,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
     findings.extend(sources::check(&tree, &connectors::vendors()));
     findings.extend(connectors::check(&tree, &connectors::listed()));
     findings.extend(configs::check(&tree));
+    findings.extend(architecture::check(&tree));
     findings.extend(generate::stale(&tree));
     findings.sort();
     findings.dedup();

@@ -13,8 +13,8 @@ mod wire;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spindel_connect::{
-    Ability, Api, Auth, BodyEncoding, Budget, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits,
-    Reply, Secret, Secrets, TokenGrant, Verdict, fixtures, performs, performs_batch, polls, reads, receives, subscribes,
+    Ability, Api, Auth, BodyEncoding, Budget, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply,
+    Secret, Secrets, TokenGrant, Verdict, fixtures, performs, performs_batch, polls, reads, receives, subscribes,
 };
 use spindel_model::{
     CancelOrder, CreateFulfilment, Currency, Order, Product, RefundOrder, SetPrice, SetStock, StockLevel, UpsertProduct,
@@ -195,8 +195,7 @@ impl Connector for Shopify {
 
     async fn probe(&self, api: &Api) -> Result<String, CallError> {
         let who: graphql::Probe = self.ask(api, graphql::PROBE, serde_json::json!({})).await?;
-        let scopes: Vec<String> =
-            who.current_app_installation.access_scopes.into_iter().map(|scope| scope.handle).collect();
+        let scopes: Vec<String> = who.current_app_installation.access_scopes.into_iter().map(|scope| scope.handle).collect();
         Ok(format!(
             "{} ({}), {}; scopes: {}",
             who.shop.name,
@@ -220,9 +219,9 @@ fn check_shop(shop: &str) -> Result<(), ConfigError> {
 fn check_version(version: &str) -> Result<(), ConfigError> {
     let quarter = |month: &str| matches!(month, "01" | "04" | "07" | "10");
     let known = version == "unstable"
-        || version.split_once('-').is_some_and(|(year, month)| {
-            year.len() == 4 && year.chars().all(|c| c.is_ascii_digit()) && quarter(month)
-        });
+        || version
+            .split_once('-')
+            .is_some_and(|(year, month)| year.len() == 4 && year.chars().all(|c| c.is_ascii_digit()) && quarter(month));
     if known {
         return Ok(());
     }
@@ -288,7 +287,15 @@ mod tests {
 
     #[test]
     fn only_a_permanent_shop_domain_is_called() {
-        for shop in ["fjell", "https://fjell.myshopify.com", "Fjell.myshopify.com", "-a.myshopify.com", ".myshopify.com", "a.myshopify.com.evil.no", "a@b.myshopify.com"] {
+        for shop in [
+            "fjell",
+            "https://fjell.myshopify.com",
+            "Fjell.myshopify.com",
+            "-a.myshopify.com",
+            ".myshopify.com",
+            "a.myshopify.com.evil.no",
+            "a@b.myshopify.com",
+        ] {
             assert_eq!(refused(json!({ "shop": shop })).field, "shop", "{shop}");
         }
         assert_eq!(connect(json!({})).unwrap().1.base_url, "https://fjell.myshopify.com");

@@ -18,9 +18,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spindel_connect::{Api, CallError, Cursor, Page, Poll, Read};
-use spindel_model::{
-    Change, EntityRef, ErrorClass, Order, Product, Record, StockLevel, Timestamp, Topic, Version,
-};
+use spindel_model::{Change, EntityRef, ErrorClass, Order, Product, Record, StockLevel, Timestamp, Topic, Version};
 use std::time::Duration;
 
 /// Records of one page of a poll.
@@ -227,12 +225,7 @@ fn order_change(order: Order) -> Change {
 
 fn nudge(row: Row) -> Change {
     let topic = Topic::OrderUpdated;
-    Change {
-        topic,
-        entity: EntityRef::new(topic.entity(), row.id.0),
-        version: row.updated_at.into(),
-        record: Record::Nudge,
-    }
+    Change { topic, entity: EntityRef::new(topic.entity(), row.id.0), version: row.updated_at.into(), record: Record::Nudge }
 }
 
 impl Poll<Product> for Shopify {

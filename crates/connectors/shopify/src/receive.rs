@@ -2,14 +2,12 @@
 
 use crate::{
     Shopify,
-    wire::{Id, catalog, catalog::level_id, customer, rest},
+    wire::{Id, catalog, catalog::level_id, customer, rest, rest_refund},
 };
 use serde::Deserialize;
 use serde_json::json;
 use spindel_connect::{ParseError, Proof, Receive, Verified};
-use spindel_model::{
-    Change, EntityKind, EntityRef, OrderRef, PrivacyRequest, Record, Timestamp, Topic, Version,
-};
+use spindel_model::{Change, EntityKind, EntityRef, OrderRef, PrivacyRequest, Record, Timestamp, Topic, Version};
 
 impl Receive for Shopify {
     /// HMAC-SHA256 over the raw body with the client secret, base64. No time is signed: only deduplication stops a replay.
@@ -109,9 +107,7 @@ impl Shopify {
 
 /// A header of either generation: `shopify-…` of the newer events, `x-shopify-…` of the webhooks.
 fn named<'a>(delivery: &'a Verified, name: &str) -> Option<&'a str> {
-    delivery
-        .optional_header(&format!("shopify-{name}"))
-        .or_else(|| delivery.optional_header(&format!("x-shopify-{name}")))
+    delivery.optional_header(&format!("shopify-{name}")).or_else(|| delivery.optional_header(&format!("x-shopify-{name}")))
 }
 
 fn triggered_at(delivery: &Verified) -> Option<Timestamp> {
@@ -171,7 +167,7 @@ fn deleted(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {
 }
 
 fn refund(delivery: &Verified) -> Result<Change, ParseError> {
-    let it: rest::Refund = delivery.json()?;
+    let it: rest_refund::Refund = delivery.json()?;
     let version = version(delivery, it.created_at);
     let order = it.order_id.as_ref().map(|id| id.0.clone());
     let refund = it.draft(OrderRef { id: order, number: None }, None, None)?.refund;
@@ -179,7 +175,7 @@ fn refund(delivery: &Verified) -> Result<Change, ParseError> {
 }
 
 fn transaction(delivery: &Verified) -> Result<Option<Change>, ParseError> {
-    let it: rest::Payment = delivery.json()?;
+    let it: rest_refund::Payment = delivery.json()?;
     let at = it.at().ok_or_else(|| ParseError::Content(format!("transaction {} has no time", it.id.0)))?;
     let order = OrderRef { id: it.order_id.as_ref().map(|id| id.0.clone()), number: None };
     let version = version(delivery, at);

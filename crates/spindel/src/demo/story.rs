@@ -27,7 +27,7 @@ pub async fn tell(pair: &Pair, args: &DemoArgs, bar: &ProgressBar) -> anyhow::Re
     let mut rng = StdRng::seed_from_u64(args.seed);
     let mut told = Told::default();
     let mut open: Vec<Placed> = Vec::new();
-    let trouble = || vec![Fault::CutAfter, Fault::Error(500), Fault::Malformed, Fault::TooMany { retry_after: Some(1) }, Fault::Slow(Duration::from_millis(200))];
+    let trouble = || vec![Fault::CutAfter, Fault::Error(500), Fault::Malformed, Fault::Slow(Duration::from_millis(200))];
     pair.erp.faults().at_random(args.seed, 0.02, trouble());
     let mut down = false;
     for number in 0..args.orders {

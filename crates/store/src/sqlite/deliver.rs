@@ -221,8 +221,8 @@ pub(super) fn finish(c: &Connection, it: &SealedFinish) -> Tried<Finished> {
     if let Some(attempt) = &it.finish.attempt {
         write_attempt(c, seq, attempt, it.exchanges.as_deref())?;
     }
-    if it.finish.applied {
-        move_applied(c, &delivery)?;
+    if let Some(version) = it.finish.applied {
+        move_applied(c, &delivery, version)?;
     }
     if let Some(reference) = &it.finish.link {
         link(c, &delivery.lane, &delivery.from, &delivery.to, reference)?;
@@ -272,14 +272,14 @@ fn write_attempt(c: &Connection, seq: i64, it: &Attempt, exchanges: Option<&[u8]
     Ok(())
 }
 
-fn move_applied(c: &Connection, it: &Delivery) -> Tried<()> {
+fn move_applied(c: &Connection, it: &Delivery, version: Version) -> Tried<()> {
     c.prepare_cached(MOVE_APPLIED)?.execute(params![
         it.lane.id,
         it.lane.kind.as_str(),
         it.to,
         it.from,
         it.action.as_str(),
-        it.version.0
+        version.0
     ])?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod deliver;
 mod failure;
+#[cfg(test)]
+mod hot;
 mod intake;
 mod lanes;
 mod people;
@@ -37,8 +39,9 @@ pub struct Options {
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
-    writer: Writer,
+    // Closed before the writer: the last connection to close tidies the file up, and only the writer can.
     readers: Readers,
+    writer: Writer,
     sealer: Arc<Sealer>,
 }
 
@@ -53,7 +56,7 @@ impl SqliteStore {
         });
         let connection = opened.map_err(|failure| at(&path, failure.error))?;
         let writer = Writer::start(path.clone(), connection)?;
-        Ok(Arc::new(Self { writer, readers: Readers::new(path), sealer }))
+        Ok(Arc::new(Self { readers: Readers::new(path), writer, sealer }))
     }
 
     /// Transactions committed so far: writes that wait at the same moment share one.

@@ -100,7 +100,7 @@ pub(super) fn deliveries(c: &Connection, filter: &DeliveryFilter) -> Tried<Vec<D
         (filter.states.is_empty() || filter.states.iter().any(|state| state == name))
             && (!filter.undelivered || UNDELIVERED.contains(name))
     };
-    let names: Vec<&str> = State::NAMES.into_iter().filter(|name| wanted(&name)).collect();
+    let names: Vec<&str> = State::NAMES.into_iter().filter(|name| wanted(name)).collect();
     if names.len() == State::NAMES.len() {
         return Ok(in_state(c, filter, None)?.into_iter().map(|row| row.delivery).collect());
     }

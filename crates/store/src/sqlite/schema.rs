@@ -33,6 +33,12 @@ pub(super) fn open_writer(path: &Path) -> Tried<Connection> {
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -32768;",
     )?;
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(
+            StoreError::Unavailable(format!("its journal mode is {mode} and cannot be WAL here: use a local disk")).into()
+        );
+    }
     connection.set_prepared_statement_cache_capacity(128);
     migrate(&mut connection)?;
     Ok(connection)
@@ -83,4 +89,34 @@ fn migrate(connection: &mut Connection) -> Tried<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_disk_before_it_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("spindel.db")).unwrap();
+        let pragma = |name: &str| -> String {
+            connection.query_row(&format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"), [], |row| row.get(0)).unwrap()
+        };
+        let set = ["journal_mode", "synchronous", "page_size", "foreign_keys"].map(pragma);
+        assert_eq!(set, ["wal", "2", "16384", "1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_shared_between_connections_is_refused() {
+        let error = open_writer(Path::new(":memory:")).unwrap_err().error;
+        assert!(error.to_string().contains("WAL"), "{error}");
+    }
+
+    #[test]
+    fn opening_again_migrates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spindel.db");
+        drop(open_writer(&path).unwrap());
+        assert_eq!(version(&open_writer(&path).unwrap()).unwrap(), MIGRATIONS.len());
+    }
 }

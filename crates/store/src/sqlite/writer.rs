@@ -76,7 +76,7 @@ impl Writer {
     {
         let ticket = self.admit(part, bytes)?;
         let (reply, answer) = oneshot::channel();
-        let job = Task { work, outcome: None, reply, ticket };
+        let job = Task { work, broke: false, outcome: None, reply, ticket };
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
         jobs.try_send(Box::new(job)).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Overloaded,
@@ -131,12 +131,15 @@ trait Job: Send {
     fn bytes(&self) -> usize;
     /// Whether it did its work; what came of it is kept until [`Job::answer`].
     fn run(&mut self, connection: &Connection) -> bool;
+    /// It failed in a way that the connection may not survive.
+    fn broke(&self) -> bool;
     fn fail(&mut self, error: StoreError);
     fn answer(self: Box<Self>);
 }
 
 struct Task<T, F> {
     work: F,
+    broke: bool,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     ticket: Ticket,
@@ -151,8 +154,13 @@ impl<T: Send, F: FnMut(&Connection) -> Tried<T> + Send> Job for Task<T, F> {
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
             .unwrap_or_else(|_| Err(Failure::corrupt("a write panicked; its transaction was rolled back")));
         let done = outcome.is_ok();
+        self.broke = matches!(&outcome, Err(failure) if failure.reopen);
         self.outcome = Some(outcome.map_err(|failure| failure.error));
         done
+    }
+
+    fn broke(&self) -> bool {
+        self.broke
     }
 
     fn fail(&mut self, error: StoreError) {
@@ -186,6 +194,9 @@ impl Worker {
                 if failure.reopen {
                     self.connection = None;
                 }
+            }
+            if group.iter().any(|job| job.broke()) {
+                self.connection = None;
             }
             for job in group {
                 job.answer();
@@ -250,4 +261,65 @@ fn run_alone(connection: &Connection, job: &mut dyn Job) -> Tried<()> {
 fn execute(connection: &Connection, sql: &str) -> Tried<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> (Writer, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spindel.db");
+        let connection = schema::open_writer(&path).unwrap();
+        (Writer::start(path, connection).unwrap(), folder)
+    }
+
+    fn set(key: &'static str) -> impl FnMut(&Connection) -> Tried<()> + Send {
+        move |c| super::super::upkeep::set_setting(c, key, b"1")
+    }
+
+    async fn settings(writer: &Writer) -> u32 {
+        let count = |c: &Connection| Ok(c.query_row("SELECT count(*) FROM settings", [], |row| row.get(0))?);
+        writer.submit(Part::Progress, 0, count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_fails_alone_and_leaves_nothing() {
+        let (writer, _folder) = start();
+        let panics = |c: &Connection| -> Tried<()> {
+            set("half")(c)?;
+            panic!("a bug");
+        };
+        let (before, broken, after) = tokio::join!(
+            writer.submit(Part::Progress, 0, set("before")),
+            writer.submit(Part::Progress, 0, panics),
+            writer.submit(Part::Progress, 0, set("after")),
+        );
+        assert!(before.is_ok() && after.is_ok());
+        assert!(matches!(broken, Err(StoreError::Corrupt(_))));
+        assert_eq!(settings(&writer).await, 2);
+    }
+
+    #[tokio::test]
+    async fn intake_is_refused_by_size_while_work_under_way_goes_on() {
+        let (writer, _folder) = start();
+        let held = writer.admit(Part::Intake, WAITING_BYTES).unwrap();
+        let refused = writer.submit(Part::Intake, 1, set("intake")).await;
+        assert!(matches!(refused, Err(StoreError::Overloaded)));
+        writer.submit(Part::Progress, 1, set("progress")).await.unwrap();
+        drop(held);
+        writer.submit(Part::Intake, 1, set("intake")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_broke_is_replaced() {
+        let (writer, _folder) = start();
+        let broken = |_: &Connection| -> Tried<()> {
+            Err(Failure { error: StoreError::Unavailable("the disk is gone".into()), reopen: true })
+        };
+        let spoil = |c: &Connection| Ok(c.execute_batch("PRAGMA query_only = ON")?);
+        writer.submit(Part::Progress, 0, spoil).await.unwrap();
+        assert!(writer.submit(Part::Progress, 0, broken).await.is_err());
+        writer.submit(Part::Progress, 0, set("after")).await.unwrap();
+    }
 }

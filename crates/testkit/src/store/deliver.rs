@@ -55,7 +55,7 @@ pub async fn an_outdated_fence_changes_nothing(store: Shared) {
     let quick = claim_one(&store, id, at(40)).await;
     assert!(quick.delivery.fence > slow.delivery.fence);
     let late = Finish {
-        applied: true,
+        applied: Some(slow.delivery.version),
         attempt: Some(attempt("late")),
         link: Some(Reference { id: "9".into(), number: None }),
         ..outcome(&slow, State::Delivered, at(41))
@@ -166,7 +166,7 @@ pub async fn the_version_guard_only_moves_forward(store: Shared) {
         plan(&store, vec![new]).await;
         let claimed = claim_one(&store, id, at(0)).await;
         assert_eq!(claimed.applied, expected.map(Version));
-        finish(&store, Finish { applied: true, ..outcome(&claimed, State::Delivered, at(0)) }).await;
+        finish(&store, Finish { applied: Some(claimed.delivery.version), ..outcome(&claimed, State::Delivered, at(0)) }).await;
     }
     let other = NewDelivery { action: spindel_model::ActionKind::CancelOrder, ..push("1", 1) };
     let id = other.id;

@@ -109,7 +109,7 @@ pub fn outcome(claimed: &Claimed, state: State, now: Timestamp) -> Finish {
         state,
         attempts: claimed.delivery.attempts + 1,
         attempt: None,
-        applied: false,
+        applied: None,
         link: None,
         now,
     }
@@ -132,7 +132,7 @@ pub async fn end(store: &Shared, id: DeliveryId, state: State, now: Timestamp) -
 /// Claims and delivers, leaving this reference at the destination.
 pub async fn deliver_as(store: &Shared, id: DeliveryId, reference: Reference) {
     let claimed = claim_one(store, id, at(0)).await;
-    let outcome = Finish { link: Some(reference), applied: true, ..outcome(&claimed, State::Delivered, at(0)) };
+    let outcome = Finish { link: Some(reference), applied: Some(claimed.delivery.version), ..outcome(&claimed, State::Delivered, at(0)) };
     finish(store, outcome).await;
 }
 

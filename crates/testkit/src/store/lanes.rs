@@ -31,7 +31,7 @@ pub async fn the_second_of_a_lane_waits_and_moves_up(store: Shared) {
         state: State::Delivered,
         attempts: 1,
         attempt: None,
-        applied: true,
+        applied: Some(claimed.version),
         link: None,
         now: at(5),
     };

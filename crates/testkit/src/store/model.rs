@@ -12,7 +12,7 @@ use spindel_model::{DeliveryId, State};
 use spindel_store::{Claim, Claimed, DeliveryFilter, NewDelivery};
 use std::collections::BTreeMap;
 
-const CASES: usize = 60;
+const CASES: usize = 40;
 const LANES: usize = 3;
 
 #[derive(Clone, Debug)]

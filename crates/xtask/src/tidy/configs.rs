@@ -1,4 +1,4 @@
-//! Rules about the config files that the repository shows: each of them loads.
+//! Rules about the configs that the repository shows, as files and on the front page: each of them loads.
 
 use crate::{Finding, Tree};
 use base64::Engine as _;
@@ -6,7 +6,24 @@ use base64::Engine as _;
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let is_shown =
         |path: &str| path == "config/spindel.toml" || (path.starts_with("config/examples/") && path.ends_with(".toml"));
-    tree.files.iter().filter(|file| is_shown(&file.path)).flat_map(|file| problems(&file.path, &file.text)).collect()
+    let files = tree.files.iter().filter(|file| is_shown(&file.path)).map(|file| (file.path.as_str(), file.text.clone()));
+    let front_page = tree.file("README.md").map(|file| ("README.md", toml_of(&file.text)));
+    files.chain(front_page).flat_map(|(path, text)| problems(path, &text)).collect()
+}
+
+/// The TOML of a page; all other lines are blank, so that line numbers stay.
+fn toml_of(page: &str) -> String {
+    let mut inside = false;
+    let mut out = String::with_capacity(page.len());
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = line == "```toml";
+        } else if inside {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn problems(path: &str, text: &str) -> Vec<Finding> {
@@ -35,5 +52,7 @@ mod tests {
             Tree::of(&[("config/examples/broken.toml", "[server]\n\n[flowz.a]\n"), ("config/grafana/other.toml", "anything\n")]);
         let found = check(&tree);
         assert!(found.iter().any(|it| it.file == "config/examples/broken.toml" && it.line == 3), "{found:?}");
+        let found = check(&Tree::of(&[("README.md", "# Spindel\n```toml\n[flowz.a]\n```\n[not.toml]\n")]));
+        assert!(found.iter().all(|it| it.line == 3) && !found.is_empty(), "{found:?}");
     }
 }

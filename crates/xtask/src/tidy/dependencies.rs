@@ -38,8 +38,6 @@ const EDGES: &[(&str, &[&str])] = &[
     // Polls what the engine's flows ask for, and announces it to the engine.
     ("spindel-sync", &["spindel-connect", "spindel-engine", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-testkit", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
-    // Looks at a started Spindel from outside: vendors and files, never its inner crates.
-    ("spindel-tests", &["spindel-model", "spindel-simulators"]),
     ("xtask", &["spindel-catalog", "spindel-config", "spindel-connect", "spindel-model"]),
 ];
 
@@ -58,18 +56,12 @@ struct Kept {
 const KEPT: &[Kept] = &[
     Kept {
         name: "reqwest",
-        // `simulators` send webhooks, `spindel send` posts to a running Spindel, `tests` are senders: none of them calls a vendor.
-        by: &["spindel", "spindel-http", "spindel-simulators", "spindel-tests"],
+        // `simulators` send webhooks, `spindel send` posts to a running Spindel: neither calls a vendor.
+        by: &["spindel", "spindel-http", "spindel-simulators"],
         in_tests: true,
         why: "vendors are called through `spindel_connect::Api` alone, where auth, limits, caps and redaction are",
     },
-    Kept {
-        name: "rusqlite",
-        // `tests` look into the file of a killed Spindel.
-        by: &["spindel-store", "spindel-tests"],
-        in_tests: false,
-        why: "the database is behind `spindel_store::Store`",
-    },
+    Kept { name: "rusqlite", by: &["spindel-store"], in_tests: false, why: "the database is behind `spindel_store::Store`" },
     Kept { name: "lapin", by: &["spindel-queue"], in_tests: false, why: "the broker is behind `spindel_queue::Queue`" },
     Kept { name: "backoff", by: &["spindel-engine"], in_tests: false, why: "only the engine retries" },
     Kept { name: "jaq-core", by: &["spindel-engine"], in_tests: false, why: JQ },
@@ -211,7 +203,7 @@ mod tests {
     fn only_the_catalog_knows_connectors_by_name() {
         let all = |who: &str| [package(who, &["spindel-connector-x"], &[]), package("spindel-connector-x", &[], &[])];
         assert_eq!(refused(&all("spindel-catalog")), [""; 0]);
-        for who in ["spindel", "spindel-engine", "spindel-config", "xtask", "spindel-tests"] {
+        for who in ["spindel", "spindel-engine", "spindel-config", "xtask"] {
             assert_eq!(refused(&all(who)), [format!("`{who}` may not depend on `spindel-connector-x`")]);
         }
     }

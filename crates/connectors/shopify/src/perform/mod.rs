@@ -21,7 +21,13 @@ impl Shopify {
     /// The shop's own id of an order: the known link, else the one order of that number.
     ///
     /// The id within `order` is the source's and means nothing here.
-    async fn order_id(&self, api: &Api, operation: &'static str, around: &Around<'_>, order: &OrderRef) -> Result<String, CallError> {
+    async fn order_id(
+        &self,
+        api: &Api,
+        operation: &'static str,
+        around: &Around<'_>,
+        order: &OrderRef,
+    ) -> Result<String, CallError> {
         #[derive(Deserialize)]
         struct Found {
             orders: Nodes<Named>,

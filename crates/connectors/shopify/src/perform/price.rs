@@ -75,7 +75,10 @@ impl Perform<SetPrice> for Shopify {
 fn compare_at(price: &Price) -> Result<Option<Decimal>, CallError> {
     let Some(above) = price.compare_at else { return Ok(None) };
     if above.currency != price.amount.currency || above.amount < price.amount.amount {
-        return Err(CallError::data(OPERATION, format!("`{}`: compare-at price {above} is not above {}", price.sku, price.amount)));
+        return Err(CallError::data(
+            OPERATION,
+            format!("`{}`: compare-at price {above} is not above {}", price.sku, price.amount),
+        ));
     }
     Ok((above.amount > price.amount.amount).then_some(above.amount))
 }
@@ -85,6 +88,8 @@ fn only(variants: Vec<Variant>, sku: &str) -> Result<Variant, CallError> {
     match (same.next(), same.next()) {
         (Some(one), None) => Ok(one),
         (None, _) => Err(CallError::data(OPERATION, format!("the shop has no variant with SKU `{sku}`"))),
-        (Some(_), Some(_)) => Err(CallError::data(OPERATION, format!("the shop has several variants with SKU `{sku}`; it must be unique"))),
+        (Some(_), Some(_)) => {
+            Err(CallError::data(OPERATION, format!("the shop has several variants with SKU `{sku}`; it must be unique")))
+        }
     }
 }

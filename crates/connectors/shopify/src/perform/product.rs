@@ -72,7 +72,12 @@ fn input(product: &Product) -> Result<Value, CallError> {
     set("status", json!(status));
     set("tags", json!(product.tags));
     // What the source does not say is left as it is in the shop.
-    let optional = [("handle", &product.handle), ("descriptionHtml", &product.description), ("vendor", &product.brand), ("productType", &product.category)];
+    let optional = [
+        ("handle", &product.handle),
+        ("descriptionHtml", &product.description),
+        ("vendor", &product.brand),
+        ("productType", &product.category),
+    ];
     for (name, value) in optional {
         if let Some(value) = value {
             set(name, json!(value));

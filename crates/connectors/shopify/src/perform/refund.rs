@@ -117,7 +117,10 @@ impl Order {
             (Some(found), ..) | (None, Some(found), None) => found,
             _ => {
                 let sku = line.sku.as_deref().unwrap_or("no SKU");
-                return Err(CallError::data(OPERATION, format!("order {} has not one line for the refunded line ({sku})", self.name)));
+                return Err(CallError::data(
+                    OPERATION,
+                    format!("order {} has not one line for the refunded line ({sku})", self.name),
+                ));
             }
         };
         let quantity = Some(line.quantity).filter(Decimal::is_integer).and_then(|it| i64::try_from(it.trunc()).ok());
@@ -140,7 +143,12 @@ impl Order {
     fn in_buyers_currency(&self, bag: MoneyBag) -> Result<Money, CallError> {
         let buyers = self.presentment_currency_code;
         [bag.presentment, bag.shop].into_iter().find(|money| money.currency == buyers).ok_or_else(|| {
-            let message = format!("order {} was paid in {}, and the refund is in {}", self.name, buyers.code(), bag.presentment.currency.code());
+            let message = format!(
+                "order {} was paid in {}, and the refund is in {}",
+                self.name,
+                buyers.code(),
+                bag.presentment.currency.code()
+            );
             CallError::data(OPERATION, message)
         })
     }
@@ -167,7 +175,10 @@ impl Order {
         }
         if missing > Decimal::ZERO {
             let missing = Money::new(missing, total.currency);
-            return Err(CallError::data(OPERATION, format!("order {}: {missing} more than was paid and not given back", self.name)));
+            return Err(CallError::data(
+                OPERATION,
+                format!("order {}: {missing} more than was paid and not given back", self.name),
+            ));
         }
         Ok(payouts)
     }

@@ -87,7 +87,8 @@ fn wanted<'a>(place: usize, ask: &Ask<'a, SetStock>) -> Result<(&'a str, Wanted<
             ),
         ));
     }
-    let sku = stock.sku.as_deref().filter(|sku| !sku.is_empty()).ok_or_else(|| CallError::data(OPERATION, "the item has no SKU"))?;
+    let sku =
+        stock.sku.as_deref().filter(|sku| !sku.is_empty()).ok_or_else(|| CallError::data(OPERATION, "the item has no SKU"))?;
     let available = stock.available.ok_or_else(|| CallError::data(OPERATION, format!("`{sku}` has no quantity")))?;
     let quantity = whole(available)
         .ok_or_else(|| CallError::data(OPERATION, format!("`{sku}`: Shopify takes whole quantities only, not {available}")))?;
@@ -149,7 +150,10 @@ impl Shopify {
             Some([item]) => item,
             Some(several) => {
                 let count = several.len();
-                return Err(CallError::data(OPERATION, format!("the shop has {count} items with SKU `{sku}`; it must be unique")));
+                return Err(CallError::data(
+                    OPERATION,
+                    format!("the shop has {count} items with SKU `{sku}`; it must be unique"),
+                ));
             }
         };
         if !seen.insert(item.id.clone()) {
@@ -169,7 +173,12 @@ impl Shopify {
         })))
     }
 
-    async fn find_items(&self, api: &Api, location: &str, wanted: &[Wanted<'_>]) -> Result<BTreeMap<String, Vec<Item>>, CallError> {
+    async fn find_items(
+        &self,
+        api: &Api,
+        location: &str,
+        wanted: &[Wanted<'_>],
+    ) -> Result<BTreeMap<String, Vec<Item>>, CallError> {
         let terms: BTreeSet<String> = wanted.iter().map(|it| format!("sku:{}", quoted(it.sku))).collect();
         let query = terms.into_iter().collect::<Vec<_>>().join(" OR ");
         let mut items: BTreeMap<String, Vec<Item>> = BTreeMap::new();

@@ -4,8 +4,8 @@ use super::{Id, filled, gid, latest, split_tags};
 use crate::graphql::{Nodes, PageInfo};
 use serde::Deserialize;
 use spindel_model::{
-    Attributes, Currency, Decimal, Exact, Money, OrderRef, ProductStatus, Shipment, ShipmentLine, ShipmentState,
-    StockLevel, Timestamp, Tracking,
+    Attributes, Currency, Decimal, Exact, Money, OrderRef, ProductStatus, Shipment, ShipmentLine, ShipmentState, StockLevel,
+    Timestamp, Tracking,
 };
 
 /// `products/*`
@@ -274,8 +274,13 @@ struct FulfilledLine {
 
 impl Fulfilment {
     pub fn canonical(self) -> Shipment {
-        let numbers = if self.tracking_numbers.is_empty() { filled(self.tracking_number).into_iter().collect() } else { self.tracking_numbers };
-        let urls: Vec<String> = if self.tracking_urls.is_empty() { filled(self.tracking_url).into_iter().collect() } else { self.tracking_urls };
+        let numbers = if self.tracking_numbers.is_empty() {
+            filled(self.tracking_number).into_iter().collect()
+        } else {
+            self.tracking_numbers
+        };
+        let urls: Vec<String> =
+            if self.tracking_urls.is_empty() { filled(self.tracking_url).into_iter().collect() } else { self.tracking_urls };
         let tracking = numbers.into_iter().enumerate().map(|(at, number)| Tracking { number, url: urls.get(at).cloned() });
         Shipment {
             id: self.id.0,
@@ -287,7 +292,9 @@ impl Fulfilment {
             state: shipment_state(self.status.as_deref(), self.shipment_status.as_deref()),
             carrier: filled(self.tracking_company),
             tracking: tracking.collect(),
-            lines: self.line_items.into_iter()
+            lines: self
+                .line_items
+                .into_iter()
                 .map(|line| ShipmentLine { line_id: Some(line.id.0), sku: filled(line.sku), quantity: line.quantity.0 })
                 .collect(),
             location: self.location_id.map(|id| gid("Location", &id.0)),

@@ -1,6 +1,7 @@
 //! Orders and refunds of the GraphQL API.
 //!
-//! Unlike webhooks they carry the order's transactions; both give the same order otherwise.
+//! Unlike webhooks they carry the order's transactions, and amounts of transactions are those of the shop's own currency
+//! where a webhook names one of the two; both give the same order otherwise.
 
 use super::{
     Address, Currencies, Id, Pair, Set,
@@ -17,8 +18,8 @@ use crate::graphql::Nodes;
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
-    Attributes, ChargeKind, Currency, Decimal, Discount, DiscountKind, DiscountShare, Exact, MoneyBag, OrderLine,
-    OrderRef, RefundLine, ShippingLine, TaxLine, Timestamp, Transaction, TransactionKind, TransactionStatus,
+    Attributes, ChargeKind, Currency, Decimal, Discount, DiscountKind, DiscountShare, Exact, MoneyBag, OrderLine, OrderRef,
+    RefundLine, ShippingLine, TaxLine, Timestamp, Transaction, TransactionKind, TransactionStatus,
 };
 
 #[derive(Deserialize)]
@@ -177,9 +178,8 @@ impl Order {
             (ChargeKind::Fee, "Fees", bag(self.current_total_additional_fees_set)),
         ];
         let reference = OrderRef { id: Some(self.id.0.clone()), number: Some(self.name.clone()) };
-        let refunds = refunds.into_iter()
-            .map(|refund| refund.draft(reference.clone(), currencies, included))
-            .collect::<Result<_, _>>()?;
+        let refunds =
+            refunds.into_iter().map(|refund| refund.draft(reference.clone(), currencies, included)).collect::<Result<_, _>>()?;
         let mut attributes = Attributes::new();
         let mut note = |name: &str, value: Option<serde_json::Value>| {
             if let Some(value) = value {
@@ -218,7 +218,10 @@ impl Order {
             billing_address: self.billing_address.map(Into::into),
             shipping_address: self.shipping_address.map(Into::into),
             lines: Vec::new(),
-            shipping_lines: self.shipping_lines.nodes.into_iter()
+            shipping_lines: self
+                .shipping_lines
+                .nodes
+                .into_iter()
                 .filter(|line| !line.is_removed)
                 .map(|line| line.canonical(included, &places))
                 .collect::<Result<_, _>>()?,
@@ -317,8 +320,7 @@ impl Payment {
             gateway: self.gateway.unwrap_or_default(),
             kind: transaction_kind(&self.kind)?,
             status: transaction_status(&self.status),
-            // In the buyer's currency, as webhooks have it: that is what was charged.
-            amount: MoneyBag::from(self.amount_set).presentment,
+            amount: MoneyBag::from(self.amount_set).shop,
             processed_at: self.processed_at.or(self.created_at).unwrap_or_default(),
             reference: filled(self.payment_id),
             test: self.test,
@@ -391,7 +393,10 @@ struct Adjustment {
 impl Refund {
     fn draft(self, order: OrderRef, currencies: Currencies, included: bool) -> Result<DraftRefund, ParseError> {
         let given_back = |set: Set| currencies.zero().try_sub(set.into()).map_err(super::unaddable);
-        let adjustments = self.order_adjustments.nodes.into_iter()
+        let adjustments = self
+            .order_adjustments
+            .nodes
+            .into_iter()
             .map(|it| {
                 let reason = it.reason.map_or("adjustment".into(), |reason| reason.to_ascii_lowercase());
                 Ok((reason, given_back(it.amount_set)?, given_back(it.tax_amount_set)?))
@@ -405,7 +410,10 @@ impl Refund {
             created_at: self.created_at.unwrap_or(self.processed_at),
             note: filled(self.note),
             lines: self.refund_line_items.nodes.into_iter().map(Into::into).collect(),
-            shipping: self.refund_shipping_lines.nodes.into_iter()
+            shipping: self
+                .refund_shipping_lines
+                .nodes
+                .into_iter()
                 .map(|it| (it.subtotal_amount_set.into(), it.tax_amount_set.into()))
                 .collect(),
             adjustments,

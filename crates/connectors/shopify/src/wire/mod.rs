@@ -6,6 +6,7 @@ pub(crate) mod graph;
 pub(crate) mod order;
 pub(crate) mod refund;
 pub(crate) mod rest;
+pub(crate) mod rest_refund;
 mod state;
 
 use serde::{Deserialize, Deserializer, de};
@@ -98,9 +99,7 @@ impl Currencies {
             (Some(set), _) => Ok(set.into()),
             (None, None) => Ok(self.zero()),
             (None, Some(Exact(amount))) if amount.is_zero() => Ok(self.zero()),
-            (None, Some(Exact(amount))) if self.shop == self.presentment => {
-                Ok(MoneyBag::single(Money::new(amount, self.shop)))
-            }
+            (None, Some(Exact(amount))) if self.shop == self.presentment => Ok(MoneyBag::single(Money::new(amount, self.shop))),
             (None, Some(_)) => Err(ParseError::Content(format!(
                 "`{what}` is given in one currency only; expected {what}_set with {} and {}",
                 self.shop.code(),

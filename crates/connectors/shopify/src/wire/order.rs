@@ -6,9 +6,7 @@
 
 use super::{sum, unaddable};
 use spindel_connect::ParseError;
-use spindel_model::{
-    Decimal, DiscountShare, Money, MoneyBag, MoneyError, Order, OrderLine, Refund, TaxLine, Totals, exponent,
-};
+use spindel_model::{Decimal, DiscountShare, Money, MoneyBag, MoneyError, Order, OrderLine, Refund, TaxLine, Totals, exponent};
 
 /// An order as Shopify tells it.
 pub(crate) struct Draft {
@@ -45,11 +43,15 @@ pub(crate) struct DraftRefund {
     pub goods: MoneyBag,
 }
 
-/// Which of Shopify's quantities and totals the order is built from.
+/// What the order is built from.
 #[derive(Clone, Copy, PartialEq)]
 enum Basis {
+    /// What is left, and what was refunded.
     Current,
+    /// What was ordered, and its total.
     Placed,
+    /// What was ordered, and no total to hold it against.
+    Lines,
 }
 
 impl Draft {
@@ -58,12 +60,13 @@ impl Draft {
         if self.order.cancelled_at.is_none() {
             return self.build(Basis::Current);
         }
-        // A cancelled order's `current` figures are zero. If no refund says what it consisted of, it is shown as placed.
-        let emptied = self.lines.iter().all(|line| self.booked(line).is_zero());
-        if emptied {
-            return self.build(Basis::Placed);
-        }
-        self.build(Basis::Current).or_else(|_| self.build(Basis::Placed))
+        // Nothing is left of a cancelled order, so Shopify's current figures are zero. Where no refunds tell what it
+        // consisted of it is shown as placed, and one that was edited before, too, has no total left to be checked by.
+        // Its cancellation must arrive all the same.
+        let told = self.lines.iter().any(|line| !self.booked(line).is_zero());
+        let bases = [Basis::Current, Basis::Placed, Basis::Lines];
+        let fits = bases.into_iter().filter(|basis| told || *basis != Basis::Current).find_map(|basis| self.build(basis).ok());
+        fits.map_or_else(|| self.build(Basis::Lines), Ok)
     }
 
     fn build(&self, basis: Basis) -> Result<Order, ParseError> {
@@ -72,7 +75,7 @@ impl Draft {
         for draft in &self.lines {
             let quantity = match basis {
                 Basis::Current => self.booked(draft),
-                Basis::Placed => draft.ordered,
+                Basis::Placed | Basis::Lines => draft.ordered,
             };
             if !quantity.is_zero() {
                 order.lines.push(draft.scaled(quantity, self.refunded(draft)).map_err(unaddable)?);
@@ -104,6 +107,7 @@ impl Draft {
         let tax = match basis {
             Basis::Current => sum(self.current.tax, self.refunds.iter().map(|it| it.tax))?,
             Basis::Placed => self.placed.tax,
+            Basis::Lines => sum(zero, taxes(order).map(|tax| tax.amount))?,
         };
         let on_top = if order.prices_include_tax { zero } else { tax };
         let parts = sum(subtotal, [shipping, charges, on_top])?;
@@ -123,6 +127,7 @@ impl Draft {
     /// worth, with or without the difference between the two: whichever makes the parts add up.
     fn grand(&self, order: &Order, basis: Basis, parts: MoneyBag) -> Result<MoneyBag, ParseError> {
         let candidates = match basis {
+            Basis::Lines => return Ok(parts),
             Basis::Placed => vec![self.placed.total],
             Basis::Current => {
                 let paid = self.refunds.iter().map(|it| it.refund.total);
@@ -148,11 +153,14 @@ impl Draft {
     /// What rounding may explain: half a smallest unit for every rounded figure, and the declared cash rounding.
     fn slack(&self, order: &Order, side: fn(&MoneyBag) -> Money) -> Decimal {
         let cash = side(&self.cash_rounding);
-        let taxes = order.lines.iter().map(|line| line.taxes.len()).sum::<usize>()
-            + order.shipping_lines.iter().map(|line| line.taxes.len()).sum::<usize>();
         let half = Decimal::new(5, exponent(cash.currency) + 1);
-        half * Decimal::from(order.lines.len() + taxes + 1) + cash.amount.abs()
+        half * Decimal::from(order.lines.len() + taxes(order).count() + 1) + cash.amount.abs()
     }
+}
+
+fn taxes(order: &Order) -> impl Iterator<Item = &TaxLine> {
+    let goods = order.lines.iter().flat_map(|line| &line.taxes);
+    goods.chain(order.shipping_lines.iter().flat_map(|line| &line.taxes))
 }
 
 impl DraftLine {
@@ -170,10 +178,16 @@ impl DraftLine {
         line.quantity = quantity;
         line.quantity_ordered = self.ordered;
         line.quantity_refunded = refunded;
-        line.discounts = self.line.discounts.iter()
+        line.discounts = self
+            .line
+            .discounts
+            .iter()
             .map(|it| Ok(DiscountShare { discount: it.discount, amount: share(it.amount)? }))
             .collect::<Result<_, MoneyError>>()?;
-        line.taxes = self.line.taxes.iter()
+        line.taxes = self
+            .line
+            .taxes
+            .iter()
             .map(|it| Ok(TaxLine { amount: share(it.amount)?, ..it.clone() }))
             .collect::<Result<_, MoneyError>>()?;
         line.total = line.discounts.iter().try_fold(line.unit_price.times(quantity)?, |left, it| left.try_sub(it.amount))?;

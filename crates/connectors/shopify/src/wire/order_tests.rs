@@ -65,7 +65,16 @@ fn money_is_exact_whatever_the_smallest_unit() {
         ("KWD", "1.005", "0.001", "0.183", "2.009"),
     ] {
         let order = build(&body(&Shape {
-            currency, included: true, price, ordered: 2, current: 2, discount, tax, total, current_total: total, current_tax: tax,
+            currency,
+            included: true,
+            price,
+            ordered: 2,
+            current: 2,
+            discount,
+            tax,
+            total,
+            current_total: total,
+            current_tax: tax,
         }))
         .unwrap();
         assert_eq!(order.totals.grand, money(&order, total), "{currency}");
@@ -78,12 +87,21 @@ fn money_is_exact_whatever_the_smallest_unit() {
 #[test]
 fn tax_is_part_of_the_total_or_comes_on_top() {
     let included = Shape {
-        currency: "NOK", included: true, price: "100.00", ordered: 1, current: 1, discount: "0.00", tax: "20.00",
-        total: "100.00", current_total: "100.00", current_tax: "20.00",
+        currency: "NOK",
+        included: true,
+        price: "100.00",
+        ordered: 1,
+        current: 1,
+        discount: "0.00",
+        tax: "20.00",
+        total: "100.00",
+        current_total: "100.00",
+        current_tax: "20.00",
     };
     let order = build(&body(&included)).unwrap();
     assert_eq!(order.totals.grand, money(&order, "100.00"));
-    let on_top = Shape { included: false, tax: "25.00", current_tax: "25.00", total: "125.00", current_total: "125.00", ..included };
+    let on_top =
+        Shape { included: false, tax: "25.00", current_tax: "25.00", total: "125.00", current_total: "125.00", ..included };
     let order = build(&body(&on_top)).unwrap();
     assert_eq!(order.totals.subtotal, money(&order, "100.00"));
     assert_eq!(order.totals.grand, money(&order, "125.00"));
@@ -93,8 +111,16 @@ fn tax_is_part_of_the_total_or_comes_on_top() {
 fn refunded(current_total: &str) -> Value {
     // Three ordered, an edit left two, one was given back.
     let mut order = body(&Shape {
-        currency: "NOK", included: true, price: "100.00", ordered: 3, current: 1, discount: "10.00", tax: "58.00",
-        total: "290.00", current_total, current_tax: "19.33",
+        currency: "NOK",
+        included: true,
+        price: "100.00",
+        ordered: 3,
+        current: 1,
+        discount: "10.00",
+        tax: "58.00",
+        total: "290.00",
+        current_total,
+        current_tax: "19.33",
     });
     order["refunds"] = json!([{
         "id": 7, "created_at": "2026-11-21T09:00:00+01:00",
@@ -140,8 +166,16 @@ fn an_order_that_does_not_add_up_is_refused_with_both_sums() {
 #[test]
 fn rounding_is_booked_up_to_half_a_unit_for_each_figure_and_refused_beyond() {
     let mut shape = Shape {
-        currency: "NOK", included: true, price: "100.00", ordered: 1, current: 1, discount: "0.00", tax: "20.00",
-        total: "100.01", current_total: "100.01", current_tax: "20.00",
+        currency: "NOK",
+        included: true,
+        price: "100.00",
+        ordered: 1,
+        current: 1,
+        discount: "0.00",
+        tax: "20.00",
+        total: "100.01",
+        current_total: "100.01",
+        current_tax: "20.00",
     };
     let order = build(&body(&shape)).unwrap();
     assert_eq!(order.totals.rounding, money(&order, "0.01"));
@@ -153,8 +187,16 @@ fn rounding_is_booked_up_to_half_a_unit_for_each_figure_and_refused_beyond() {
 #[test]
 fn cash_rounding_that_is_declared_is_booked_as_rounding() {
     let mut body = body(&Shape {
-        currency: "NOK", included: true, price: "99.60", ordered: 1, current: 1, discount: "0.00", tax: "19.92",
-        total: "100.00", current_total: "100.00", current_tax: "19.92",
+        currency: "NOK",
+        included: true,
+        price: "99.60",
+        ordered: 1,
+        current: 1,
+        discount: "0.00",
+        tax: "19.92",
+        total: "100.00",
+        current_total: "100.00",
+        current_tax: "19.92",
     });
     assert!(build(&body).is_err());
     body["total_cash_rounding_payment_adjustment_set"] = set("0.40", "NOK");
@@ -166,8 +208,16 @@ fn cash_rounding_that_is_declared_is_booked_as_rounding() {
 #[test]
 fn a_tip_is_a_charge_and_a_removed_line_is_left_out() {
     let mut body = body(&Shape {
-        currency: "NOK", included: true, price: "100.00", ordered: 1, current: 1, discount: "0.00", tax: "20.00",
-        total: "110.00", current_total: "110.00", current_tax: "20.00",
+        currency: "NOK",
+        included: true,
+        price: "100.00",
+        ordered: 1,
+        current: 1,
+        discount: "0.00",
+        tax: "20.00",
+        total: "110.00",
+        current_total: "110.00",
+        current_tax: "20.00",
     });
     body["total_tip_received"] = json!("10.00");
     let mut removed = body["line_items"][0].clone();
@@ -178,5 +228,30 @@ fn a_tip_is_a_charge_and_a_removed_line_is_left_out() {
     assert_eq!(order.lines.len(), 1);
     assert_eq!((order.charges[0].kind, order.charges[0].total), (ChargeKind::Tip, money(&order, "10.00")));
     assert_eq!(order.currency, Currency::NOK);
+    adds_up(&order);
+}
+
+#[test]
+fn an_order_that_was_edited_and_then_cancelled_still_arrives_as_cancelled() {
+    // A line was added by an edit, so the placed total is too small, and after the cancellation every current figure is zero.
+    let mut body = body(&Shape {
+        currency: "NOK",
+        included: true,
+        price: "100.00",
+        ordered: 1,
+        current: 0,
+        discount: "0.00",
+        tax: "20.00",
+        total: "100.00",
+        current_total: "0.00",
+        current_tax: "0.00",
+    });
+    let mut added = body["line_items"][0].clone();
+    added["id"] = json!(2);
+    body["line_items"].as_array_mut().unwrap().push(added);
+    assert!(build(&body).is_ok_and(|order| order.lines.is_empty() && order.totals.grand.shop.is_zero()));
+    body["cancelled_at"] = json!("2026-11-20T11:00:00+01:00");
+    let order = build(&body).unwrap();
+    assert_eq!((order.lines.len(), order.totals.grand), (2, money(&order, "200.00")));
     adds_up(&order);
 }

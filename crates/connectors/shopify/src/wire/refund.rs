@@ -2,9 +2,7 @@
 
 use super::{Currencies, order::DraftRefund, sum};
 use spindel_connect::ParseError;
-use spindel_model::{
-    Decimal, MoneyBag, OrderRef, Refund, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction,
-};
+use spindel_model::{Decimal, MoneyBag, OrderRef, Refund, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction};
 
 /// A refund as Shopify tells it.
 pub(crate) struct RefundDraft {

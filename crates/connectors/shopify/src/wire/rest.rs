@@ -1,21 +1,18 @@
-//! Webhook bodies: the shapes of the REST resources.
+//! Webhook bodies of orders: the shapes of the REST resources.
 
 use super::{
     Address, Currencies, Id, Pair, Set,
     customer::Customer,
     filled,
-    order::{Draft, DraftLine, DraftRefund, Sums},
-    pairs,
-    refund::{Paid, RefundDraft, restock},
-    split_tags,
-    state::{cancel_reason, fulfilment_state, payment_state, transaction_kind, transaction_status},
+    order::{Draft, DraftLine, Sums},
+    pairs, rest_refund, split_tags,
+    state::{cancel_reason, fulfilment_state, payment_state},
 };
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
-    Attributes, Charge, ChargeKind, Currency, Decimal, Discount, DiscountKind, DiscountShare, Exact, LineKind, Money,
-    MoneyBag, OrderLine, OrderRef, RefundLine, ShippingLine, TaxLine, Timestamp, Totals, Transaction, TransactionKind,
-    TransactionStatus,
+    Attributes, Charge, ChargeKind, Currency, Decimal, Discount, DiscountKind, DiscountShare, Exact, LineKind, MoneyBag,
+    OrderLine, OrderRef, ShippingLine, TaxLine, Timestamp, Totals,
 };
 
 /// `orders/*`
@@ -64,7 +61,7 @@ pub(crate) struct Order {
     #[serde(default)]
     discount_applications: Vec<Application>,
     #[serde(default)]
-    refunds: Vec<Refund>,
+    refunds: Vec<rest_refund::Refund>,
     total_price: Option<Exact>,
     total_price_set: Option<Set>,
     total_tax: Option<Exact>,
@@ -150,8 +147,7 @@ struct Application {
 
 impl Order {
     pub fn draft(self) -> Result<Draft, ParseError> {
-        let currencies =
-            Currencies { shop: self.currency, presentment: self.presentment_currency.unwrap_or(self.currency) };
+        let currencies = Currencies { shop: self.currency, presentment: self.presentment_currency.unwrap_or(self.currency) };
         let included = self.taxes_included;
         let placed = Sums {
             total: currencies.bag("total_price", self.total_price_set, self.total_price)?,
@@ -175,7 +171,9 @@ impl Order {
             (ChargeKind::Fee, "Fees", currencies.bag("fees", self.current_total_additional_fees_set, None)?),
         ];
         let reference = OrderRef { id: Some(self.id.0.clone()), number: Some(self.name.clone()) };
-        let refunds = self.refunds.into_iter()
+        let refunds = self
+            .refunds
+            .into_iter()
             .map(|refund| refund.draft(reference.clone(), Some(currencies), Some(included)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut customer = self.customer.map(spindel_model::Customer::from);
@@ -216,7 +214,9 @@ impl Order {
             billing_address: self.billing_address.map(Into::into),
             shipping_address: self.shipping_address.map(Into::into),
             lines: Vec::new(),
-            shipping_lines: self.shipping_lines.into_iter()
+            shipping_lines: self
+                .shipping_lines
+                .into_iter()
                 .filter(|line| !line.is_removed)
                 .map(|line| line.canonical(currencies, included))
                 .collect::<Result<_, _>>()?,
@@ -335,225 +335,5 @@ impl From<Application> for Discount {
         };
         let title = filled(it.title).or_else(|| it.code.clone()).unwrap_or_default();
         Self { code: filled(it.code), title, kind }
-    }
-}
-
-/// `refunds/create`, and the refunds within an order.
-#[derive(Deserialize)]
-pub(crate) struct Refund {
-    pub id: Id,
-    pub order_id: Option<Id>,
-    pub created_at: Timestamp,
-    note: Option<String>,
-    #[serde(default)]
-    refund_line_items: Vec<RefundItem>,
-    #[serde(default)]
-    refund_shipping_lines: Vec<RefundShipping>,
-    #[serde(default)]
-    order_adjustments: Vec<Adjustment>,
-    #[serde(default)]
-    transactions: Vec<Payment>,
-    total_duties_set: Option<Set>,
-}
-
-#[derive(Deserialize)]
-struct RefundItem {
-    line_item_id: Id,
-    quantity: Exact,
-    location_id: Option<Id>,
-    #[serde(default)]
-    restock_type: String,
-    /// A number here, where all other money is text.
-    subtotal: Option<Exact>,
-    subtotal_set: Option<Set>,
-    total_tax: Option<Exact>,
-    total_tax_set: Option<Set>,
-    line_item: Option<RefundedLine>,
-}
-
-#[derive(Deserialize)]
-struct RefundedLine {
-    sku: Option<String>,
-    #[serde(default)]
-    tax_lines: Vec<Tax>,
-}
-
-#[derive(Deserialize)]
-struct RefundShipping {
-    subtotal_amount_set: Option<Set>,
-    tax_amount_set: Option<Set>,
-}
-
-#[derive(Deserialize)]
-struct Adjustment {
-    #[serde(default)]
-    kind: String,
-    reason: Option<String>,
-    amount: Option<Exact>,
-    amount_set: Option<Set>,
-    tax_amount: Option<Exact>,
-    tax_amount_set: Option<Set>,
-}
-
-impl Refund {
-    /// Alone, a refund names neither its currencies nor whether its amounts contain tax: both are read off its parts.
-    pub fn draft(
-        self,
-        order: OrderRef,
-        currencies: Option<Currencies>,
-        taxes_included: Option<bool>,
-    ) -> Result<DraftRefund, ParseError> {
-        let currencies = match currencies.or_else(|| self.currencies()) {
-            Some(currencies) => currencies,
-            None => return Err(ParseError::Content(format!("refund {} names no currency", self.id.0))),
-        };
-        let tax_on_top = match taxes_included {
-            Some(included) => !included,
-            None => self.refund_line_items.iter().find_map(RefundItem::tax_on_top).unwrap_or(false),
-        };
-        let lines = self.refund_line_items.into_iter().map(|it| it.canonical(currencies)).collect::<Result<_, _>>()?;
-        // Refunded shipping stands in lines of its own since 2024-07, and among the adjustments before.
-        let twice = !self.refund_shipping_lines.is_empty();
-        let mut shipping = Vec::new();
-        for it in self.refund_shipping_lines {
-            shipping.push((
-                currencies.bag("subtotal_amount", it.subtotal_amount_set, None)?,
-                currencies.bag("tax_amount", it.tax_amount_set, None)?,
-            ));
-        }
-        let mut adjustments = Vec::new();
-        for it in self.order_adjustments {
-            let amount = given_back(currencies, "amount", it.amount_set, it.amount)?;
-            let tax = given_back(currencies, "tax_amount", it.tax_amount_set, it.tax_amount)?;
-            match it.kind.as_str() {
-                "shipping_refund" if twice => {}
-                "shipping_refund" => shipping.push((amount, tax)),
-                kind => adjustments.push((filled(it.reason).unwrap_or_else(|| kind.to_owned()), amount, tax)),
-            }
-        }
-        let duties = currencies.bag("total_duties", self.total_duties_set, None)?;
-        let paid = paid(&self.transactions, currencies);
-        let draft = RefundDraft {
-            id: self.id.0,
-            order,
-            created_at: self.created_at,
-            note: filled(self.note),
-            lines,
-            shipping,
-            adjustments,
-            duties,
-            transactions: self.transactions.into_iter().filter_map(Payment::canonical).collect(),
-            paid,
-            tax_on_top,
-        };
-        draft.finish(currencies)
-    }
-
-    fn currencies(&self) -> Option<Currencies> {
-        let lines = self.refund_line_items.iter().filter_map(|it| it.subtotal_set);
-        let shipping = self.refund_shipping_lines.iter().filter_map(|it| it.subtotal_amount_set);
-        let adjustments = self.order_adjustments.iter().filter_map(|it| it.amount_set);
-        let payments = self.transactions.iter().filter_map(|it| it.amount_set);
-        let set = lines.chain(shipping).chain(adjustments).chain(payments).chain(self.total_duties_set).next();
-        let single = || self.transactions.first().map(|it| Currencies { shop: it.currency, presentment: it.currency });
-        set.map(|set| Currencies::of(set.into())).or_else(single)
-    }
-}
-
-/// Shopify books what it gives back below zero.
-fn given_back(currencies: Currencies, what: &str, set: Option<Set>, plain: Option<Exact>) -> Result<MoneyBag, ParseError> {
-    currencies.zero().try_sub(currencies.bag(what, set, plain)?).map_err(super::unaddable)
-}
-
-impl RefundItem {
-    /// Whether the tax fits its rate on top of the amount better than within it; nothing when it has none.
-    fn tax_on_top(&self) -> Option<bool> {
-        let rate: Decimal = self.line_item.as_ref()?.tax_lines.iter().filter_map(|tax| tax.rate).map(|rate| rate.0).sum();
-        let shop = |set: &Option<Set>, plain: &Option<Exact>| {
-            set.map(|set| MoneyBag::from(set).shop.amount).or(plain.map(|plain| plain.0))
-        };
-        let amount = shop(&self.subtotal_set, &self.subtotal)?;
-        let tax = shop(&self.total_tax_set, &self.total_tax)?;
-        if rate.is_zero() || tax.is_zero() {
-            return None;
-        }
-        let on_top = amount.checked_mul(rate)?;
-        let within = on_top.checked_div(Decimal::ONE + rate)?;
-        Some((tax - on_top).abs() < (tax - within).abs())
-    }
-
-    fn canonical(self, currencies: Currencies) -> Result<RefundLine, ParseError> {
-        Ok(RefundLine {
-            line_id: self.line_item_id.0,
-            sku: self.line_item.and_then(|line| filled(line.sku)),
-            quantity: self.quantity.0,
-            subtotal: currencies.bag("subtotal", self.subtotal_set, self.subtotal)?,
-            tax: currencies.bag("total_tax", self.total_tax_set, self.total_tax)?,
-            restock: restock(&self.restock_type),
-            location_id: self.location_id.map(|id| super::gid("Location", &id.0)),
-        })
-    }
-}
-
-fn paid(transactions: &[Payment], currencies: Currencies) -> Paid {
-    let total = |currency: Currency, side: fn(MoneyBag) -> Money| {
-        let amount = |it: &Payment| match it.amount_set {
-            Some(set) => Some(side(set.into()).amount),
-            None => (it.currency == currency).then_some(it.amount.0),
-        };
-        let counted = transactions.iter().filter(|it| it.is_payout());
-        counted.filter_map(amount).reduce(|sum, amount| sum + amount)
-    };
-    Paid { shop: total(currencies.shop, |bag| bag.shop), presentment: total(currencies.presentment, |bag| bag.presentment) }
-}
-
-/// `order_transactions/create`, and the transactions within a refund.
-#[derive(Deserialize)]
-pub(crate) struct Payment {
-    pub id: Id,
-    pub order_id: Option<Id>,
-    parent_id: Option<Id>,
-    kind: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    gateway: String,
-    amount: Exact,
-    amount_set: Option<Set>,
-    currency: Currency,
-    processed_at: Option<Timestamp>,
-    created_at: Option<Timestamp>,
-    authorization: Option<String>,
-    payment_id: Option<String>,
-    #[serde(default)]
-    test: bool,
-}
-
-impl Payment {
-    /// When it was processed.
-    pub fn at(&self) -> Option<Timestamp> {
-        self.processed_at.or(self.created_at)
-    }
-
-    fn is_payout(&self) -> bool {
-        let status = transaction_status(&self.status);
-        transaction_kind(&self.kind) == Some(TransactionKind::Refund)
-            && matches!(status, TransactionStatus::Success | TransactionStatus::Pending)
-    }
-
-    /// Nothing for kinds that move no money of the order, such as change given in a shop.
-    pub fn canonical(self) -> Option<Transaction> {
-        let processed_at = self.at().unwrap_or_default();
-        Some(Transaction {
-            id: self.id.0,
-            parent_id: self.parent_id.map(|id| id.0),
-            gateway: self.gateway,
-            kind: transaction_kind(&self.kind)?,
-            status: transaction_status(&self.status),
-            amount: Money::new(self.amount.0, self.currency),
-            processed_at,
-            reference: filled(self.payment_id).or(filled(self.authorization)),
-            test: self.test,
-        })
     }
 }
