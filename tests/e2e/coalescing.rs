@@ -63,7 +63,8 @@ async fn ten_thousand_changes_to_a_hundred_skus_become_at_most_a_hundred_pushes(
     let writes = world.pair.shop.stock_writes().len();
     assert!(writes <= SKUS, "{writes} pushes for {SKUS} SKUs");
 
-    wait_for("deliveries at an end", Duration::from_secs(20), || world.deliveries("waiting,due,running,in_doubt").is_empty()).await;
+    wait_for("deliveries at an end", Duration::from_secs(20), || world.deliveries("waiting,due,running,in_doubt").is_empty())
+        .await;
     let survivors: Vec<String> = world.deliveries("delivered").iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(survivors.len(), SKUS);
     let superseded = world.deliveries("superseded");

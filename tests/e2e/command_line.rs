@@ -44,7 +44,10 @@ async fn an_unrouted_or_quarantined_event_can_be_planned_again() {
     let mut world = World::start(&flows, Options { topics: Some(vec!["orders/create".into()]), ..Options::default() }).await;
     let sku = world.pair.shop.skus()[0].clone();
     world.pair.shop.place_order(&OrderSpec::of([(sku, 1)])).unwrap();
-    wait_for("an unrouted event", Duration::from_secs(20), || !world.cli(&["events", "list", "--state", "unrouted"]).as_array().unwrap().is_empty()).await;
+    wait_for("an unrouted event", Duration::from_secs(20), || {
+        !world.cli(&["events", "list", "--state", "unrouted"]).as_array().unwrap().is_empty()
+    })
+    .await;
 
     world.kill();
     world.pair.write_config(&world.folder.path().to_owned(), world.address, FLOWS).unwrap();
@@ -57,7 +60,14 @@ async fn an_unrouted_or_quarantined_event_can_be_planned_again() {
 async fn send_posts_a_signed_example_that_is_accepted() {
     let world = World::start(FLOWS, Options::default()).await;
     let shopify = world.cli(&["connectors", "shopify"]);
-    let fixture = shopify["fixtures"].as_array().unwrap().iter().filter_map(Value::as_str).find(|name| name.contains("order")).unwrap().to_owned();
+    let fixture = shopify["fixtures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .find(|name| name.contains("order"))
+        .unwrap()
+        .to_owned();
     let sent = world.cli(&["send", "shop", &fixture]);
     assert_eq!(sent["status"], 200, "{sent:#}");
     let (code, _) = world.cli_with_code(&["send", "shop", "no_such_fixture"]);

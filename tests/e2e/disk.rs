@@ -11,7 +11,10 @@ const LIMIT_KIB: u32 = 1536;
 async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
     let mut world = World::prepare(FLOWS, Options { retry_base: Duration::from_millis(20), ..Options::default() }).await;
     let mut shell = Command::new("bash");
-    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {LIMIT_KIB}; exec {} \"$@\"", env!("CARGO_BIN_EXE_spindel"))).arg("spindel");
+    shell
+        .arg("-c")
+        .arg(format!("trap '' XFSZ; ulimit -f {LIMIT_KIB}; exec {} \"$@\"", env!("CARGO_BIN_EXE_spindel")))
+        .arg("spindel");
     world.launch_with(shell);
     // Nothing leaves, so that the database only grows.
     world.pair.erp.faults().set(Some(spindel_simulators::fault::Fault::Down));
@@ -50,7 +53,20 @@ async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
         let body = "{\"id\":99999999}";
         let signature = format!("X-Shopify-Hmac-Sha256: {}", sign("client-secret", body.as_bytes()));
         let mut curl = Command::new("curl");
-        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Shopify-Topic: orders/delete", "-H", &signature, "-d", body, &url]);
+        curl.args([
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-H",
+            "X-Shopify-Topic: orders/delete",
+            "-H",
+            &signature,
+            "-d",
+            body,
+            &url,
+        ]);
         String::from_utf8(curl.output().unwrap().stdout).unwrap() == "200"
     })
     .await;

@@ -118,7 +118,13 @@ impl World {
     }
 
     pub fn cli_with_code(&self, arguments: &[&str]) -> (i32, Value) {
-        let output = Command::new(env!("CARGO_BIN_EXE_spindel")).arg("--json").arg("-c").arg(self.config()).args(arguments).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_spindel"))
+            .arg("--json")
+            .arg("-c")
+            .arg(self.config())
+            .args(arguments)
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         (output.status.code().unwrap(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
@@ -176,7 +182,8 @@ pub async fn wait_for(what: &str, within: Duration, mut holds: impl FnMut() -> b
 /// The seed of a random test: from `SPINDEL_SEED` to repeat a failure, else new. Printed, so that a failure shows it.
 #[allow(clippy::print_stderr)]
 pub fn seed() -> u64 {
-    let seed = std::env::var("SPINDEL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::random_range(1..1_000_000));
+    let seed =
+        std::env::var("SPINDEL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::random_range(1..1_000_000));
     eprintln!("seed: repeat this run with SPINDEL_SEED={seed}");
     seed
 }

@@ -1,8 +1,8 @@
 //! The rows of [`crate::Connector::ABILITIES`]: each can only be written where the matching trait is implemented.
 
 use crate::{
-    Answer, Api, Around, Ask, BoxFuture, CallError, Cursor, Incoming, Job, Page, ParseError, Perform, PerformBatch,
-    Poll, Proof, Read, Readable, Receive, Repeat, Subscribe, Subscription, Verified,
+    Answer, Api, Around, Ask, BoxFuture, CallError, Cursor, Incoming, Job, Page, ParseError, Perform, PerformBatch, Poll, Proof,
+    Read, Readable, Receive, Repeat, Subscribe, Subscription, Verified,
 };
 use spindel_model::{ActionKind, Change, EntityKind, Performed, Record, Timestamp, Verb};
 
@@ -115,13 +115,18 @@ fn run_batch<'a, V: Verb, C: PerformBatch<V>>(connector: &'a C, api: &'a Api, jo
         if outcomes.len() == jobs.len() {
             return outcomes;
         }
-        let bug = CallError::new(V::KIND.as_str(), spindel_model::ErrorClass::Bug, "the batch has not one outcome for each action")
-            .with_unknown_effect();
+        let bug =
+            CallError::new(V::KIND.as_str(), spindel_model::ErrorClass::Bug, "the batch has not one outcome for each action")
+                .with_unknown_effect();
         jobs.iter().map(|_| Err(bug.clone())).collect()
     })
 }
 
-fn look_up<'a, V: Verb, C: Perform<V>>(connector: &'a C, api: &'a Api, job: Job<'a>) -> BoxFuture<'a, Result<Option<Performed>, CallError>> {
+fn look_up<'a, V: Verb, C: Perform<V>>(
+    connector: &'a C,
+    api: &'a Api,
+    job: Job<'a>,
+) -> BoxFuture<'a, Result<Option<Performed>, CallError>> {
     Box::pin(async move {
         let ask = job.of::<V>().ok_or_else(|| wrong_kind(V::KIND))?;
         connector.look_up(api, ask).await
@@ -132,7 +137,11 @@ fn no_look_up<'a, C>(_: &'a C, _: &'a Api, _: Job<'a>) -> BoxFuture<'a, Result<O
     Box::pin(async { Ok(None) })
 }
 
-fn read<'a, R: Readable, C: Read<R>>(connector: &'a C, api: &'a Api, id: &'a str) -> BoxFuture<'a, Result<Option<Record>, CallError>> {
+fn read<'a, R: Readable, C: Read<R>>(
+    connector: &'a C,
+    api: &'a Api,
+    id: &'a str,
+) -> BoxFuture<'a, Result<Option<Record>, CallError>> {
     Box::pin(async move { Ok(connector.read(api, id).await?.map(R::into_record)) })
 }
 

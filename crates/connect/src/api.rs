@@ -90,14 +90,7 @@ impl Api {
     pub fn call(&self, operation: &'static str, method: Method, path: impl Into<String>) -> Call<'_> {
         Call {
             api: self,
-            request: Request {
-                operation,
-                method,
-                path: path.into(),
-                headers: HeaderMap::new(),
-                body: Bytes::new(),
-                cost: 1.0,
-            },
+            request: Request { operation, method, path: path.into(), headers: HeaderMap::new(), body: Bytes::new(), cost: 1.0 },
             problem: None,
         }
     }
@@ -136,12 +129,7 @@ impl Api {
         struct Data<T> {
             data: T,
         }
-        let reply: Data<T> = self
-            .post(operation, path)
-            .cost(cost)
-            .json(&Body { query: document, variables })
-            .fetch()
-            .await?;
+        let reply: Data<T> = self.post(operation, path).cost(cost).json(&Body { query: document, variables }).fetch().await?;
         Ok(reply.data)
     }
 }
@@ -206,13 +194,9 @@ impl Call<'_> {
         let found = (self.api.refine)(&reply).or_else(|| verdict(&reply, self.api.clock.now()));
         match found {
             None => Ok(reply),
-            Some(it) => Err(CallError {
-                operation,
-                class: it.class,
-                message: it.message,
-                retry_after: it.retry_after,
-                effect: it.effect,
-            }),
+            Some(it) => {
+                Err(CallError { operation, class: it.class, message: it.message, retry_after: it.retry_after, effect: it.effect })
+            }
         }
     }
 

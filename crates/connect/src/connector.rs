@@ -2,7 +2,7 @@
 
 use crate::{Ability, Answer, Api, Ask, CallError, ConfigError, Incoming, ParseError, Proof, Reply, Secret, Verdict, Verified};
 use serde::de::DeserializeOwned;
-use spindel_model::{Change, EntityKind, Order, Performed, Price, Product, Record, Shipment, StockLevel, Customer, Verb};
+use spindel_model::{Change, Customer, EntityKind, Order, Performed, Price, Product, Record, Shipment, StockLevel, Verb};
 use std::future::Future;
 
 /// A connector: vendor knowledge only.
@@ -189,7 +189,12 @@ pub trait Read<R: Readable>: Connector {
 pub trait Poll<R: Readable>: Connector {
     /// One page after `cursor` (`None`: from the beginning of what is of interest; `now` is the present).
     /// A connector overlaps its window as far as its vendor needs; what came before is recognised by its version.
-    fn page(&self, api: &Api, cursor: Option<&Cursor>, now: spindel_model::Timestamp) -> impl Future<Output = Result<Page, CallError>> + Send;
+    fn page(
+        &self,
+        api: &Api,
+        cursor: Option<&Cursor>,
+        now: spindel_model::Timestamp,
+    ) -> impl Future<Output = Result<Page, CallError>> + Send;
 }
 
 /// Where a poll goes on. Opaque to everybody but the connector.

@@ -1,8 +1,8 @@
 //! The type-erased side of the contract: what the catalog lists and the engine calls.
 
 use crate::{
-    Ability, Answer, Api, BoxFuture, Budget, CallError, ConfigError, Connector, Cursor, Described, Endpoint, Fixture, Incoming, Info,
-    Job, Page, ParseError, Proof, Repeat, Reply, Subscription, Verdict, Verified, distinct,
+    Ability, Answer, Api, BoxFuture, Budget, CallError, ConfigError, Connector, Cursor, Described, Endpoint, Fixture, Incoming,
+    Info, Job, Page, ParseError, Proof, Repeat, Reply, Subscription, Verdict, Verified, distinct,
 };
 use spindel_model::{ActionKind, Change, EntityKind, Performed, Record, Timestamp};
 use std::sync::Arc;
@@ -86,7 +86,12 @@ pub trait Connection: Send + Sync {
     /// One outcome for each job; all jobs are of one kind, and no more than [`Connection::performs`] says.
     fn perform<'a>(&'a self, api: &'a Api, jobs: &'a [Job<'a>]) -> Option<BoxFuture<'a, Vec<Result<Performed, CallError>>>>;
     fn look_up<'a>(&'a self, api: &'a Api, job: Job<'a>) -> Option<BoxFuture<'a, Result<Option<Performed>, CallError>>>;
-    fn read<'a>(&'a self, api: &'a Api, kind: EntityKind, id: &'a str) -> Option<BoxFuture<'a, Result<Option<Record>, CallError>>>;
+    fn read<'a>(
+        &'a self,
+        api: &'a Api,
+        kind: EntityKind,
+        id: &'a str,
+    ) -> Option<BoxFuture<'a, Result<Option<Record>, CallError>>>;
     fn poll<'a>(
         &'a self,
         api: &'a Api,
@@ -97,7 +102,12 @@ pub trait Connection: Send + Sync {
     /// The vendor topics that should be subscribed to; empty when subscriptions are not managed by API.
     fn subscription_topics(&self) -> &'static [&'static str];
     fn subscriptions<'a>(&'a self, api: &'a Api) -> Option<BoxFuture<'a, Result<Vec<Subscription>, CallError>>>;
-    fn subscribe<'a>(&'a self, api: &'a Api, topic: &'a str, address: &'a str) -> Option<BoxFuture<'a, Result<Subscription, CallError>>>;
+    fn subscribe<'a>(
+        &'a self,
+        api: &'a Api,
+        topic: &'a str,
+        address: &'a str,
+    ) -> Option<BoxFuture<'a, Result<Subscription, CallError>>>;
     fn probe<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<String, CallError>>;
 }
 
@@ -168,7 +178,12 @@ impl<C: Connector> Connection for Live<C> {
         Live::performs(self, job.action.kind()).map(|it| (it.look_up)(&self.0, api, job))
     }
 
-    fn read<'a>(&'a self, api: &'a Api, kind: EntityKind, id: &'a str) -> Option<BoxFuture<'a, Result<Option<Record>, CallError>>> {
+    fn read<'a>(
+        &'a self,
+        api: &'a Api,
+        kind: EntityKind,
+        id: &'a str,
+    ) -> Option<BoxFuture<'a, Result<Option<Record>, CallError>>> {
         C::ABILITIES.iter().find_map(|row| match row {
             Ability::Reads { kind: it, read } if *it == kind => Some(read(&self.0, api, id)),
             _ => None,
@@ -196,7 +211,12 @@ impl<C: Connector> Connection for Live<C> {
         self.subscribes().map(|it| (it.list)(&self.0, api))
     }
 
-    fn subscribe<'a>(&'a self, api: &'a Api, topic: &'a str, address: &'a str) -> Option<BoxFuture<'a, Result<Subscription, CallError>>> {
+    fn subscribe<'a>(
+        &'a self,
+        api: &'a Api,
+        topic: &'a str,
+        address: &'a str,
+    ) -> Option<BoxFuture<'a, Result<Subscription, CallError>>> {
         self.subscribes().map(|it| (it.register)(&self.0, api, topic, address))
     }
 

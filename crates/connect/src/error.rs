@@ -28,13 +28,7 @@ pub enum Effect {
 
 impl CallError {
     pub fn new(operation: &'static str, class: ErrorClass, message: impl Into<String>) -> Self {
-        Self {
-            operation,
-            class,
-            message: message.into(),
-            retry_after: None,
-            effect: Effect::None,
-        }
+        Self { operation, class, message: message.into(), retry_after: None, effect: Effect::None }
     }
 
     /// The vendor refuses what was sent: a person must edit it.
@@ -102,9 +96,6 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Self { field: field.into(), problem: problem.into() }
     }
 }

@@ -71,8 +71,7 @@ fn mask(json: &mut serde_json::Value) {
 }
 
 fn is_secret(key: &str) -> bool {
-    const WORDS: [&str; 8] =
-        ["secret", "password", "token", "authorization", "api_key", "apikey", "access_key", "signature"];
+    const WORDS: [&str; 8] = ["secret", "password", "token", "authorization", "api_key", "apikey", "access_key", "signature"];
     let key = key.to_ascii_lowercase();
     WORDS.iter().any(|word| key.contains(word))
 }

@@ -12,7 +12,10 @@ use subtle::ConstantTimeEq as _;
 pub enum Proof {
     Hmac(Hmac),
     /// A fixed secret in a header: proves who sent it, and nothing about the body.
-    SharedToken { header: String, tokens: Vec<Secret> },
+    SharedToken {
+        header: String,
+        tokens: Vec<Secret>,
+    },
     /// Nothing is proved. Only `insecure_accept_unsigned = true` in the config makes one, and the console shows it.
     InsecureUnsigned,
 }

@@ -16,12 +16,7 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-            retry_after: None,
-            effect: Effect::None,
-        }
+        Self { class, message: message.into(), retry_after: None, effect: Effect::None }
     }
 
     pub fn after(mut self, wait: Duration) -> Self {
@@ -45,20 +40,14 @@ pub fn verdict(reply: &Reply, now: Timestamp) -> Option<Verdict> {
         503 => (ErrorClass::Transient, Effect::None),
         _ => (ErrorClass::Transient, Effect::Unknown),
     };
-    Some(Verdict {
-        class,
-        message: format!("HTTP {}", reply.status),
-        retry_after: retry_after(reply, now),
-        effect,
-    })
+    Some(Verdict { class, message: format!("HTTP {}", reply.status), retry_after: retry_after(reply, now), effect })
 }
 
 /// `Retry-After` in seconds (fractions round up) or as an HTTP date; anything else is as if it were not there.
 pub fn retry_after(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let value = reply.header("retry-after")?.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0)
-            .then(|| Duration::from_secs(seconds.min(1e9).ceil() as u64));
+        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs(seconds.min(1e9).ceil() as u64));
     }
     let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
     let wait: SignedDuration = date.duration_since(now);

@@ -45,7 +45,10 @@ pub enum Pass {
     Open,
     /// One call, to see.
     OneOnly,
-    Closed { until: Timestamp, why: String },
+    Closed {
+        until: Timestamp,
+        why: String,
+    },
 }
 
 impl Gate {
@@ -84,7 +87,13 @@ impl Gate {
 
     /// What [`Gate::pass`] would say, without taking the leave.
     pub fn peek(&self, now: Timestamp) -> Pass {
-        Self { outcomes: VecDeque::new(), breaker: self.breaker, throttled_until: self.throttled_until, paused: self.paused.clone() }.pass(now)
+        Self {
+            outcomes: VecDeque::new(),
+            breaker: self.breaker,
+            throttled_until: self.throttled_until,
+            paused: self.paused.clone(),
+        }
+        .pass(now)
     }
 
     /// A call was answered as it should, whatever the answer.
@@ -127,7 +136,9 @@ impl Gate {
 
     fn remember(&mut self, now: Timestamp, ok: bool) {
         self.outcomes.push_back((now, ok));
-        while self.outcomes.len() > REMEMBERED || self.outcomes.front().is_some_and(|(at, _)| now.duration_since(*at) > signed(WINDOW)) {
+        while self.outcomes.len() > REMEMBERED
+            || self.outcomes.front().is_some_and(|(at, _)| now.duration_since(*at) > signed(WINDOW))
+        {
             self.outcomes.pop_front();
         }
     }

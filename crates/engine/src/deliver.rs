@@ -45,11 +45,7 @@ pub(crate) async fn dispatch(engine: Arc<Engine>, to: String, stop: Cancellation
 
 async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken, mut consumer: Box<dyn Consumer>) {
     let Some(account) = engine.wiring().account(to).cloned() else { return };
-    let slots = Slots {
-        free: Arc::new(Semaphore::new(account.concurrency)),
-        again: Arc::default(),
-        running: Arc::default(),
-    };
+    let slots = Slots { free: Arc::new(Semaphore::new(account.concurrency)), again: Arc::default(), running: Arc::default() };
     let heartbeat = engine.tasks().spawn(keep_leases(Arc::clone(engine), Arc::clone(&slots.running), account.lease()));
     let mut waiting: VecDeque<Message> = VecDeque::new();
     while let Ok(first) = tokio::select! {
@@ -62,7 +58,11 @@ async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken,
         }
         if waiting.is_empty() {
             let most = 1 + slots.free.available_permits();
-            let for_again = if account.reserved() == 0 { most } else { (account.concurrency - account.reserved()).saturating_sub(slots.again.load(Ordering::Relaxed)) };
+            let for_again = if account.reserved() == 0 {
+                most
+            } else {
+                (account.concurrency - account.reserved()).saturating_sub(slots.again.load(Ordering::Relaxed))
+            };
             match tokio::time::timeout(RECEIVE_FOR, consumer.receive(most, for_again.min(most))).await {
                 Err(_) => continue,
                 Ok(Ok(messages)) => waiting.extend(messages),
@@ -168,7 +168,14 @@ async fn fill_up(engine: &Engine, to: &str, account: &crate::Account, by: &Claim
     }
 }
 
-fn run(engine: &Arc<Engine>, slots: &Slots, account: Arc<crate::Account>, group: Vec<Claimed>, permit: OwnedSemaphorePermit, again: bool) {
+fn run(
+    engine: &Arc<Engine>,
+    slots: &Slots,
+    account: Arc<crate::Account>,
+    group: Vec<Claimed>,
+    permit: OwnedSemaphorePermit,
+    again: bool,
+) {
     let (engine_, running, counter) = (Arc::clone(engine), Arc::clone(&slots.running), Arc::clone(&slots.again));
     let ids: Vec<(DeliveryId, u64)> = group.iter().map(|one| (one.delivery.id, one.delivery.fence)).collect();
     running.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.iter().copied());

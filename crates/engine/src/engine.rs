@@ -99,7 +99,10 @@ impl Engine {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-            tracing::warn!(seconds = within.as_secs(), "stopped with deliveries still running: they are looked up or tried again at the next start");
+            tracing::warn!(
+                seconds = within.as_secs(),
+                "stopped with deliveries still running: they are looked up or tried again at the next start"
+            );
         }
     }
 

@@ -29,7 +29,9 @@ pub(crate) async fn carry_out(engine: &Arc<Engine>, account: &Account, group: Ve
     let journal = Journal::default();
     let flow = group.first().and_then(|one| wiring.flow(&one.delivery.flow)).cloned();
     let Some(flow) = flow else {
-        let input = |one: &Claimed| Input::Unroutable { reason: format!("flow `{}` is not in the config any more; put it back and retry", one.delivery.flow) };
+        let input = |one: &Claimed| Input::Unroutable {
+            reason: format!("flow `{}` is not in the config any more; put it back and retry", one.delivery.flow),
+        };
         let outcomes = group.iter().map(|one| Outcome::refused(input(one))).collect();
         return write(engine, account, None, group, outcomes, started, &journal).await;
     };
@@ -55,7 +57,11 @@ async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claim
     let mut actions: Vec<Option<Made>> = Vec::with_capacity(group.len());
     for one in group {
         let outdated = flow.action.nature() == Nature::State && one.applied.is_some_and(|applied| applied > one.delivery.version);
-        let made = if outdated && !one.in_doubt { Err(Outcome::refused(Input::Outdated)) } else { made(engine, flow, one, journal).await };
+        let made = if outdated && !one.in_doubt {
+            Err(Outcome::refused(Input::Outdated))
+        } else {
+            made(engine, flow, one, journal).await
+        };
         let (action, outcome) = match made {
             Ok(action) => (Some(action), None),
             Err(outcome) => (None, Some(if one.in_doubt { outcome.still_in_doubt() } else { outcome })),
@@ -114,8 +120,13 @@ async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) ->
     match payload {
         Some(Ok(Payload::Action(action))) => Ok(Made { action, read: None }),
         Some(Ok(Payload::ReadBack { read_back })) => read_back_action(engine, flow, *read_back, journal).await,
-        Some(Err(error)) => Err(Outcome::of_error(CallError::new("plan", ErrorClass::Bug, format!("the stored action cannot be read: {error}")), false)),
-        None => Err(Outcome::refused(Input::Unroutable { reason: "it was planned without an action; reprocess its event".into() })),
+        Some(Err(error)) => Err(Outcome::of_error(
+            CallError::new("plan", ErrorClass::Bug, format!("the stored action cannot be read: {error}")),
+            false,
+        )),
+        None => {
+            Err(Outcome::refused(Input::Unroutable { reason: "it was planned without an action; reprocess its event".into() }))
+        }
     }
 }
 
@@ -123,17 +134,17 @@ async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, jour
     let wiring = engine.wiring();
     let failed = |error| Outcome::of_error(error, false);
     let asked_at = engine.clock.now();
-    let source = wiring
-        .account(&flow.from)
-        .ok_or_else(|| failed(CallError::config("read_back", format!("connection `{}` is not in the config any more", flow.from))))?;
+    let source = wiring.account(&flow.from).ok_or_else(|| {
+        failed(CallError::config("read_back", format!("connection `{}` is not in the config any more", flow.from)))
+    })?;
     let api = source.api.with_journal(journal.clone());
-    let read = source
-        .connection
-        .read(&api, change.entity.kind, &change.entity.id)
-        .ok_or_else(|| failed(CallError::config("read_back", format!("connection `{}` cannot read back a {}", flow.from, change.entity.kind))))?;
+    let read = source.connection.read(&api, change.entity.kind, &change.entity.id).ok_or_else(|| {
+        failed(CallError::config("read_back", format!("connection `{}` cannot read back a {}", flow.from, change.entity.kind)))
+    })?;
     // Nothing was sent to the destination yet, whatever became of the reading.
     let record = read.await.map_err(|error| failed(CallError { effect: spindel_connect::Effect::None, ..error }))?;
-    change.record = record.ok_or_else(|| failed(CallError::gone("read_back", format!("{} is not at `{}` any more", change.entity, flow.from))))?;
+    change.record = record
+        .ok_or_else(|| failed(CallError::gone("read_back", format!("{} is not at `{}` any more", change.entity, flow.from))))?;
     let ended = |state| Outcome::refused(Input::Ended(state));
     flow.when.matches(&change).map_err(|why| ended(State::Skipped { reason: format!("filtered: {why}") }))?;
     let read = change.record.as_of().map(|as_of| read_version(as_of, asked_at));
@@ -260,7 +271,8 @@ async fn write(
             Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
         }
     }
-    let becomes_due: Vec<(DeliveryId, Timestamp)> = finishes.iter().filter_map(|finish| Some((finish.id, next_time(&finish.state)?))).collect();
+    let becomes_due: Vec<(DeliveryId, Timestamp)> =
+        finishes.iter().filter_map(|finish| Some((finish.id, next_time(&finish.state)?))).collect();
     let finished = match engine.store.finish(finishes).await {
         Ok(finished) => finished,
         Err(error) => {
@@ -294,7 +306,13 @@ fn next_time(state: &State) -> Option<Timestamp> {
     }
 }
 
-fn finish(one: &Claimed, next: Step, attempt: Attempt, (link, read): (Option<Reference>, Option<Version>), now: Timestamp) -> Finish {
+fn finish(
+    one: &Claimed,
+    next: Step,
+    attempt: Attempt,
+    (link, read): (Option<Reference>, Option<Version>),
+    now: Timestamp,
+) -> Finish {
     let applied = next.consequences.contains(&Consequence::Applied);
     Finish {
         id: one.delivery.id,
@@ -321,7 +339,11 @@ fn consequences(engine: &Engine, account: &Account, next: &Step, now: Timestamp)
             Consequence::Throttle { until } => engine.gate(&account.name, |gate| gate.throttle(*until)),
             Consequence::PauseConnection { until, reason } => {
                 if engine.gate(&account.name, |gate| gate.pause(*until, reason.clone())) {
-                    tracing::error!(connection = account.name, reason, "credentials refused: connection paused, deliveries wait; mend its settings and reload");
+                    tracing::error!(
+                        connection = account.name,
+                        reason,
+                        "credentials refused: connection paused, deliveries wait; mend its settings and reload"
+                    );
                 }
             }
         }

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use spindel_connect::Verified;
 use spindel_model::{
-    Action, ActionKind, Cause, Change, DeliveryId, ErrorClass, Event, EventState, Flow, Indexed, Record, State, Timestamp, Trust, Unsuitable,
+    Action, ActionKind, Cause, Change, DeliveryId, ErrorClass, Event, EventState, Flow, Indexed, Record, State, Timestamp, Trust,
+    Unsuitable,
 };
 use spindel_store::{EventPlan, NewDelivery};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -107,7 +108,8 @@ async fn payload(jq: &jq::Pool, flow: &Flow, change: &Change) -> Result<Payload,
 
 /// The mapped action of a change, or the state in which it ends instead.
 pub async fn action(jq: &jq::Pool, flow: &Flow, change: &Change) -> Result<Action, State> {
-    let made = Action::from_change(flow.action, change).map_err(|unsuitable| State::Skipped { reason: unsuitable_reason(&unsuitable) })?;
+    let made = Action::from_change(flow.action, change)
+        .map_err(|unsuitable| State::Skipped { reason: unsuitable_reason(&unsuitable) })?;
     mapped(jq, flow.action, flow.map.as_deref(), made).await
 }
 

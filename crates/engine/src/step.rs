@@ -1,8 +1,8 @@
 //! The delivery state machine: one pure function decides, everything else carries out.
 
 use crate::delay;
-use spindel_model::RetryPolicy;
 use spindel_connect::{CallError, Effect as CallEffect, Repeat};
+use spindel_model::RetryPolicy;
 use spindel_model::{DeliveryId, ErrorClass, Lease, State, Timestamp};
 use std::time::Duration;
 
@@ -19,31 +19,46 @@ pub enum Input {
     /// A worker took it.
     Leased(Lease),
     /// The destination did it, or already had it so.
-    Succeeded { unchanged: bool },
+    Succeeded {
+        unchanged: bool,
+    },
     Failed(CallError),
     /// The connector, or Spindel itself, panicked.
     Panicked,
     /// A look-up found that the unanswered attempt had its effect, or had none.
-    LookedUp { found: bool },
+    LookedUp {
+        found: bool,
+    },
     LookUpFailed(CallError),
     /// The worker is gone.
     LeaseExpired,
     /// Something newer was applied before.
     Outdated,
     /// Its flow or destination is no longer configured, or cannot do it any more.
-    Unroutable { reason: String },
+    Unroutable {
+        reason: String,
+    },
     /// Reading the record back showed that there is nothing to do, or nothing that can be done.
     Ended(State),
     /// A newer state of the same entity waits.
-    Superseded { by: DeliveryId },
-    Held { guard: String },
-    Paused { reason: String },
+    Superseded {
+        by: DeliveryId,
+    },
+    Held {
+        guard: String,
+    },
+    Paused {
+        reason: String,
+    },
     /// Its turn in the lane, a guard approved, a pause ended.
     Released,
     /// A person says: again.
     Retried,
     /// A person says: never.
-    Discarded { by: String, why: String },
+    Discarded {
+        by: String,
+        why: String,
+    },
 }
 
 /// What is known around a delivery when something happens to it.
@@ -66,9 +81,14 @@ pub enum Consequence {
     CountFailure,
     CountSuccess,
     /// Nobody calls this connection before.
-    Throttle { until: Timestamp },
+    Throttle {
+        until: Timestamp,
+    },
     /// The credentials are refused: rest, and tell a person.
-    PauseConnection { until: Timestamp, reason: String },
+    PauseConnection {
+        until: Timestamp,
+        reason: String,
+    },
 }
 
 /// The decision.
@@ -137,7 +157,11 @@ fn failed(error: CallError, case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
     let wait = delay(&case.policy, attempts, error.retry_after);
     let reason = error.to_string();
-    let dead = |class| Step { state: State::Dead { class, reason: reason.clone() }, attempts, consequences: vec![Consequence::CountSuccess] };
+    let dead = |class| Step {
+        state: State::Dead { class, reason: reason.clone() },
+        attempts,
+        consequences: vec![Consequence::CountSuccess],
+    };
     match error.class {
         ErrorClass::Transient if error.effect == CallEffect::Unknown => {
             unanswered(case, now, attempts, wait, vec![Consequence::CountFailure])
@@ -160,14 +184,19 @@ fn failed(error: CallError, case: &Case, now: Timestamp) -> Step {
         }
         ErrorClass::Bug if error.effect == CallEffect::Unknown => unanswered(case, now, attempts, wait, Vec::new()),
         ErrorClass::Bug if attempts < MOST_PANICS => again_or_give_up(case, now, attempts, wait, &reason),
-        class @ (ErrorClass::Config | ErrorClass::Data | ErrorClass::MissingDependency | ErrorClass::Gone | ErrorClass::Bug) => dead(class),
+        class @ (ErrorClass::Config | ErrorClass::Data | ErrorClass::MissingDependency | ErrorClass::Gone | ErrorClass::Bug) => {
+            dead(class)
+        }
     }
 }
 
 fn again_or_give_up(case: &Case, now: Timestamp, attempts: u32, wait: Duration, reason: &str) -> Step {
     let tried_for = now.duration_since(case.first_due_at);
     let state = if tried_for >= signed(case.policy.give_up_after) {
-        State::Dead { class: ErrorClass::Transient, reason: format!("given up after {attempts} attempts in {tried_for:#}: {reason}") }
+        State::Dead {
+            class: ErrorClass::Transient,
+            reason: format!("given up after {attempts} attempts in {tried_for:#}: {reason}"),
+        }
     } else {
         State::Due { at: after(now, wait) }
     };
@@ -191,7 +220,8 @@ fn unanswered(case: &Case, now: Timestamp, attempts: u32, wait: Duration, conseq
 fn panicked(case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
     if attempts >= MOST_PANICS {
-        let reason = "a panic, twice: a bug in the connector or in Spindel; please report it with this delivery's attempts".to_owned();
+        let reason =
+            "a panic, twice: a bug in the connector or in Spindel; please report it with this delivery's attempts".to_owned();
         return Step { state: State::Dead { class: ErrorClass::Bug, reason }, attempts, consequences: Vec::new() };
     }
     unanswered(case, now, attempts, delay(&case.policy, attempts, None), Vec::new())
@@ -201,7 +231,8 @@ fn panicked(case: &Case, now: Timestamp) -> Step {
 fn look_up_failed(error: CallError, case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
     let tried_for = now.duration_since(case.first_due_at);
-    let look_up_at = (tried_for < signed(case.policy.give_up_after)).then(|| after(now, delay(&case.policy, attempts, error.retry_after)));
+    let look_up_at =
+        (tried_for < signed(case.policy.give_up_after)).then(|| after(now, delay(&case.policy, attempts, error.retry_after)));
     let consequences = match error.class {
         ErrorClass::RateLimited => look_up_at.map(|until| Consequence::Throttle { until }).into_iter().collect(),
         ErrorClass::Auth => vec![Consequence::PauseConnection { until: after(now, AUTH_REST), reason: error.to_string() }],

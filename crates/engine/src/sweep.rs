@@ -65,7 +65,9 @@ async fn look(engine: &Engine, to: &str) -> Result<Duration, spindel_store::Stor
     let now = engine.clock.now();
     match engine.store.next_wake(to).await? {
         Some(at) if at <= now => {}
-        Some(at) => return Ok(Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY)),
+        Some(at) => {
+            return Ok(Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY));
+        }
         None => return Ok(LOOK_EVERY),
     }
     let channel = Channel::Deliver(to.to_owned());

@@ -108,7 +108,9 @@ impl Ingest {
         let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such connection"))?;
         let proof = match inlet.insecure_accept_unsigned {
             true => Proof::InsecureUnsigned,
-            false => inlet.connection.proof().ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing"))?,
+            false => {
+                inlet.connection.proof().ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing"))?
+            }
         };
         let incoming = read(request, inlet.body_limit).await?;
         if let Some(answer) = inlet.connection.challenge(&incoming) {
@@ -144,7 +146,8 @@ impl Ingest {
     async fn commit(&self, event: NewEvent) -> Result<Response, Refusal> {
         let unavailable = |error: StoreError| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
         let appended = tokio::time::timeout(COMMIT_WITHIN, self.store.append(event)).await;
-        let appended = appended.unwrap_or_else(|_| Err(StoreError::Unavailable("no commit in time".into()))).map_err(unavailable)?;
+        let appended =
+            appended.unwrap_or_else(|_| Err(StoreError::Unavailable("no commit in time".into()))).map_err(unavailable)?;
         let (id, outcome) = match appended {
             Appended::New(id) => {
                 (self.announce)(id).await;
@@ -193,13 +196,20 @@ impl Ingest {
 async fn read(request: Request, limit: usize) -> Result<Incoming, Refusal> {
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not taken: signatures cover the raw bytes"));
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "compressed bodies are not taken: signatures cover the raw bytes",
+        ));
     }
     if parts.headers.contains_key(header::TRANSFER_ENCODING) && parts.headers.contains_key(header::CONTENT_LENGTH) {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "two body lengths"));
     }
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let too_large = || Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, reason: format!("larger than {limit} bytes"), size: declared.unwrap_or(limit as u64 + 1) };
+    let too_large = || Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        reason: format!("larger than {limit} bytes"),
+        size: declared.unwrap_or(limit as u64 + 1),
+    };
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -228,7 +238,8 @@ fn dedupe_key(topic: &str, vendor_key: Option<&str>, body: &Bytes) -> String {
 
 fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
     let dropped = |name: &str| DROPPED_HEADERS.contains(&name) || proofs.iter().any(|proof| proof.eq_ignore_ascii_case(name));
-    let text = |(name, value): (&http::HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+    let text =
+        |(name, value): (&http::HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let mut kept: Vec<(String, String)> = headers.iter().filter(|(name, _)| !dropped(name.as_str())).filter_map(text).collect();
     kept.sort_by_key(|(name, value)| name.len() + value.len());
     let mut total = 0;

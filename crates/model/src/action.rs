@@ -1,8 +1,8 @@
 //! What a vendor can be asked to do, and how a change becomes such a request.
 
 use crate::{
-    Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund,
-    Shipment, StockLevel, Transaction, change::names,
+    Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund, Shipment, StockLevel, Transaction,
+    change::names,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,11 +87,7 @@ pub enum Nature {
 impl ActionKind {
     pub fn nature(self) -> Nature {
         match self {
-            Self::PushOrder
-            | Self::UpsertCustomer
-            | Self::SetStock
-            | Self::SetPrice
-            | Self::UpsertProduct => Nature::State,
+            Self::PushOrder | Self::UpsertCustomer | Self::SetStock | Self::SetPrice | Self::UpsertProduct => Nature::State,
             Self::CancelOrder
             | Self::RecordPayment
             | Self::RecordRefund
@@ -165,28 +161,19 @@ impl Action {
             (ActionKind::RecordPayment, Record::Transaction { order, transaction }) => {
                 RecordPayment { order: order.clone(), transaction: transaction.clone() }.into()
             }
-            (ActionKind::RecordRefund, Record::Refund(it)) => {
-                RecordRefund { refund: it.clone() }.into()
+            (ActionKind::RecordRefund, Record::Refund(it)) => RecordRefund { refund: it.clone() }.into(),
+            (ActionKind::RefundOrder, Record::Refund(it)) => RefundOrder { refund: it.clone() }.into(),
+            (ActionKind::UpsertCustomer, Record::Customer(it)) => UpsertCustomer { customer: it.clone() }.into(),
+            (ActionKind::UpsertCustomer, Record::Order(it)) => {
+                UpsertCustomer { customer: Box::new(it.customer.clone().ok_or(Unsuitable::NoCustomer)?) }.into()
             }
-            (ActionKind::RefundOrder, Record::Refund(it)) => {
-                RefundOrder { refund: it.clone() }.into()
-            }
-            (ActionKind::UpsertCustomer, Record::Customer(it)) => {
-                UpsertCustomer { customer: it.clone() }.into()
-            }
-            (ActionKind::UpsertCustomer, Record::Order(it)) => UpsertCustomer {
-                customer: Box::new(it.customer.clone().ok_or(Unsuitable::NoCustomer)?),
-            }
-            .into(),
             (ActionKind::SetStock, Record::Stock(it)) => {
                 it.available.ok_or(Unsuitable::Untracked)?;
                 it.sku.as_ref().ok_or(Unsuitable::NoSku)?;
                 SetStock { stock: it.clone(), expected: None }.into()
             }
             (ActionKind::SetPrice, Record::Price(it)) => SetPrice { price: it.clone() }.into(),
-            (ActionKind::UpsertProduct, Record::Product(it)) => {
-                UpsertProduct { product: it.clone() }.into()
-            }
+            (ActionKind::UpsertProduct, Record::Product(it)) => UpsertProduct { product: it.clone() }.into(),
             (ActionKind::CreateFulfilment, Record::Shipment(it)) => {
                 CreateFulfilment { shipment: it.clone(), notify_customer: true }.into()
             }
@@ -213,10 +200,9 @@ impl Action {
                 EntityKind::Stock,
                 format!("{}@{}", it.stock.sku.as_deref().unwrap_or_default(), it.stock.location),
             ),
-            Self::SetPrice(it) => EntityRef::new(
-                EntityKind::Price,
-                format!("{}/{}", it.price.sku, it.price.amount.currency.code()),
-            ),
+            Self::SetPrice(it) => {
+                EntityRef::new(EntityKind::Price, format!("{}/{}", it.price.sku, it.price.amount.currency.code()))
+            }
             Self::UpsertProduct(it) => EntityRef::new(EntityKind::Product, &it.product.id),
             Self::CreateFulfilment(it) => order(&it.shipment.order),
             Self::SendChange(it) => it.change.lane(),

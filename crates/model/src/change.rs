@@ -1,9 +1,6 @@
 //! What an event means: a topic, the entity it is about, and the record as it stood.
 
-use crate::{
-    Customer, Order, OrderRef, Price, PrivacyRequest, Product, Refund, Shipment, StockLevel,
-    Transaction,
-};
+use crate::{Customer, Order, OrderRef, Price, PrivacyRequest, Product, Refund, Shipment, StockLevel, Transaction};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -141,18 +138,12 @@ impl Topic {
             Self::RefundCreated => EntityKind::Refund,
             Self::TransactionCreated => EntityKind::Transaction,
             Self::ShipmentCreated | Self::ShipmentUpdated => EntityKind::Shipment,
-            Self::ProductCreated | Self::ProductUpdated | Self::ProductDeleted => {
-                EntityKind::Product
-            }
+            Self::ProductCreated | Self::ProductUpdated | Self::ProductDeleted => EntityKind::Product,
             Self::StockChanged => EntityKind::Stock,
             Self::PriceChanged => EntityKind::Price,
-            Self::CustomerCreated | Self::CustomerUpdated | Self::CustomerDeleted => {
-                EntityKind::Customer
-            }
+            Self::CustomerCreated | Self::CustomerUpdated | Self::CustomerDeleted => EntityKind::Customer,
             Self::ShopUpdated | Self::AppUninstalled | Self::AppScopesChanged => EntityKind::Shop,
-            Self::PrivacyDataRequested
-            | Self::PrivacyCustomerRedacted
-            | Self::PrivacyShopRedacted => EntityKind::Privacy,
+            Self::PrivacyDataRequested | Self::PrivacyCustomerRedacted | Self::PrivacyShopRedacted => EntityKind::Privacy,
         }
     }
 }
@@ -163,7 +154,10 @@ impl Topic {
 pub enum Record {
     Order(Box<Order>),
     Refund(Box<Refund>),
-    Transaction { order: OrderRef, transaction: Transaction },
+    Transaction {
+        order: OrderRef,
+        transaction: Transaction,
+    },
     Shipment(Box<Shipment>),
     Product(Box<Product>),
     Stock(StockLevel),

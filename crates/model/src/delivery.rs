@@ -153,26 +153,50 @@ pub struct Delivery {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// For its turn in the lane; not before `at`.
-    Waiting { at: Timestamp },
-    Due { at: Timestamp },
-    Running { lease: Lease },
+    Waiting {
+        at: Timestamp,
+    },
+    Due {
+        at: Timestamp,
+    },
+    Running {
+        lease: Lease,
+    },
     /// The last attempt's outcome is unknown. Without `look_up_at` only a person can tell.
-    InDoubt { look_up_at: Option<Timestamp> },
-    Held { guard: String },
+    InDoubt {
+        look_up_at: Option<Timestamp>,
+    },
+    Held {
+        guard: String,
+    },
     /// Put aside by a person, or because its connection is.
-    Paused { reason: String },
+    Paused {
+        reason: String,
+    },
     Delivered,
     /// The destination already had it so.
     Unchanged,
-    Superseded { by: DeliveryId },
+    Superseded {
+        by: DeliveryId,
+    },
     Duplicate,
     Echo,
     /// Something newer was applied before.
     Stale,
-    Skipped { reason: String },
-    Conflict { reason: String },
-    Dead { class: ErrorClass, reason: String },
-    Discarded { by: String, why: String },
+    Skipped {
+        reason: String,
+    },
+    Conflict {
+        reason: String,
+    },
+    Dead {
+        class: ErrorClass,
+        reason: String,
+    },
+    Discarded {
+        by: String,
+        why: String,
+    },
 }
 
 /// The right of one worker to act on a delivery, until it ends or runs out.
@@ -184,8 +208,22 @@ pub struct Lease {
 
 impl State {
     pub const NAMES: [&'static str; 16] = [
-        "waiting", "due", "running", "in_doubt", "held", "paused", "delivered", "unchanged",
-        "superseded", "duplicate", "echo", "stale", "skipped", "conflict", "dead", "discarded",
+        "waiting",
+        "due",
+        "running",
+        "in_doubt",
+        "held",
+        "paused",
+        "delivered",
+        "unchanged",
+        "superseded",
+        "duplicate",
+        "echo",
+        "stale",
+        "skipped",
+        "conflict",
+        "dead",
+        "discarded",
     ];
 
     pub fn name(&self) -> &'static str {
@@ -224,10 +262,7 @@ impl State {
 
     /// The destination has what it must know.
     pub fn has_arrived(&self) -> bool {
-        matches!(
-            self,
-            Self::Delivered | Self::Unchanged | Self::Superseded { .. } | Self::Duplicate | Self::Echo | Self::Stale
-        )
+        matches!(self, Self::Delivered | Self::Unchanged | Self::Superseded { .. } | Self::Duplicate | Self::Echo | Self::Stale)
     }
 }
 
@@ -322,10 +357,7 @@ impl Performed {
     }
 
     pub fn at(id: impl Into<String>) -> Self {
-        Self {
-            reference: Some(Reference { id: id.into(), number: None }),
-            unchanged: false,
-        }
+        Self { reference: Some(Reference { id: id.into(), number: None }), unchanged: false }
     }
 
     pub fn numbered(mut self, number: impl Into<String>) -> Self {

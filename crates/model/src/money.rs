@@ -39,9 +39,7 @@ impl Money {
 
     /// In the currency's smallest unit; `None` when the amount is finer than that or out of range.
     pub fn to_minor(self) -> Option<i64> {
-        let scaled = self
-            .amount
-            .checked_mul(Decimal::from(10_i64.pow(exponent(self.currency))))?;
+        let scaled = self.amount.checked_mul(Decimal::from(10_i64.pow(exponent(self.currency))))?;
         if !scaled.fract().is_zero() {
             return None;
         }
@@ -50,10 +48,7 @@ impl Money {
 
     /// Rounded half away from zero to the currency's smallest unit, as shops and tax offices do.
     pub fn rounded(self) -> Self {
-        let mut amount = self.amount.round_dp_with_strategy(
-            exponent(self.currency),
-            RoundingStrategy::MidpointAwayFromZero,
-        );
+        let mut amount = self.amount.round_dp_with_strategy(exponent(self.currency), RoundingStrategy::MidpointAwayFromZero);
         amount.rescale(exponent(self.currency));
         Self::new(amount, self.currency)
     }
@@ -82,10 +77,7 @@ impl Money {
         if self.currency == other.currency {
             return Ok(());
         }
-        Err(MoneyError::Currency {
-            left: self.currency,
-            right: other.currency,
-        })
+        Err(MoneyError::Currency { left: self.currency, right: other.currency })
     }
 }
 
@@ -120,17 +112,11 @@ pub enum BookIn {
 impl MoneyBag {
     /// Shop and presentment currency are the same.
     pub fn single(money: Money) -> Self {
-        Self {
-            shop: money,
-            presentment: money,
-        }
+        Self { shop: money, presentment: money }
     }
 
     pub fn zero(shop: Currency, presentment: Currency) -> Self {
-        Self {
-            shop: Money::zero(shop),
-            presentment: Money::zero(presentment),
-        }
+        Self { shop: Money::zero(shop), presentment: Money::zero(presentment) }
     }
 
     pub fn get(self, book_in: BookIn) -> Money {
@@ -141,31 +127,19 @@ impl MoneyBag {
     }
 
     pub fn try_add(self, other: Self) -> Result<Self, MoneyError> {
-        Ok(Self {
-            shop: self.shop.try_add(other.shop)?,
-            presentment: self.presentment.try_add(other.presentment)?,
-        })
+        Ok(Self { shop: self.shop.try_add(other.shop)?, presentment: self.presentment.try_add(other.presentment)? })
     }
 
     pub fn try_sub(self, other: Self) -> Result<Self, MoneyError> {
-        Ok(Self {
-            shop: self.shop.try_sub(other.shop)?,
-            presentment: self.presentment.try_sub(other.presentment)?,
-        })
+        Ok(Self { shop: self.shop.try_sub(other.shop)?, presentment: self.presentment.try_sub(other.presentment)? })
     }
 
     pub fn times(self, factor: Decimal) -> Result<Self, MoneyError> {
-        Ok(Self {
-            shop: self.shop.times(factor)?,
-            presentment: self.presentment.times(factor)?,
-        })
+        Ok(Self { shop: self.shop.times(factor)?, presentment: self.presentment.times(factor)? })
     }
 
     pub fn rounded(self) -> Self {
-        Self {
-            shop: self.shop.rounded(),
-            presentment: self.presentment.rounded(),
-        }
+        Self { shop: self.shop.rounded(), presentment: self.presentment.rounded() }
     }
 }
 
@@ -179,14 +153,8 @@ impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <Box<RawValue>>::deserialize(deserializer)?;
         let text = raw.get().trim_matches('"');
-        let number = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text)
-        } else {
-            Decimal::from_str(text)
-        };
-        number
-            .map(Exact)
-            .map_err(|_| serde::de::Error::custom("expected a decimal number or its text"))
+        let number = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str(text) };
+        number.map(Exact).map_err(|_| serde::de::Error::custom("expected a decimal number or its text"))
     }
 }
 
@@ -197,11 +165,9 @@ mod tests {
 
     #[test]
     fn smallest_units_follow_iso_4217() {
-        for (currency, minor, text) in [
-            (Currency::JPY, 447, "447 JPY"),
-            (Currency::NOK, 44_700, "447.00 NOK"),
-            (Currency::KWD, 1_234, "1.234 KWD"),
-        ] {
+        for (currency, minor, text) in
+            [(Currency::JPY, 447, "447 JPY"), (Currency::NOK, 44_700, "447.00 NOK"), (Currency::KWD, 1_234, "1.234 KWD")]
+        {
             let money = Money::from_minor(minor, currency);
             assert_eq!(money.to_string(), text);
             assert_eq!(money.to_minor(), Some(minor));
@@ -237,9 +203,7 @@ mod tests {
     }
 
     fn currencies() -> impl Strategy<Value = Currency> {
-        prop::sample::select(vec![
-            Currency::NOK, Currency::SEK, Currency::DKK, Currency::EUR, Currency::JPY, Currency::KWD,
-        ])
+        prop::sample::select(vec![Currency::NOK, Currency::SEK, Currency::DKK, Currency::EUR, Currency::JPY, Currency::KWD])
     }
 
     proptest! {

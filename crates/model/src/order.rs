@@ -251,11 +251,7 @@ pub struct Address {
 impl Address {
     /// First and last name, or the company, or nothing.
     pub fn name(&self) -> Option<String> {
-        let full = [self.first_name.as_deref(), self.last_name.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let full = [self.first_name.as_deref(), self.last_name.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
         if full.is_empty() { self.company.clone() } else { Some(full) }
     }
 }
@@ -308,10 +304,7 @@ pub struct OrderRef {
 
 impl Order {
     pub fn reference(&self) -> OrderRef {
-        OrderRef {
-            id: Some(self.id.clone()),
-            number: Some(self.number.clone()),
-        }
+        OrderRef { id: Some(self.id.clone()), number: Some(self.number.clone()) }
     }
 
     /// Country that decides the tax: shipping address, else billing address, else `ZZ`.

@@ -101,7 +101,8 @@ timeout = "5s"
 
     /// Posted credit notes by the number of the order whose invoice they reverse.
     fn credited(&self) -> BTreeMap<String, Decimal> {
-        let order_of: HashMap<i64, String> = self.erp.invoices().into_iter().filter_map(|invoice| Some((invoice.id, invoice.order?))).collect();
+        let order_of: HashMap<i64, String> =
+            self.erp.invoices().into_iter().filter_map(|invoice| Some((invoice.id, invoice.order?))).collect();
         let mut credited: BTreeMap<String, Decimal> = BTreeMap::new();
         for note in self.erp.credit_notes().into_iter().filter(|note| note.state == "posted") {
             if let Some(number) = note.order.or_else(|| order_of.get(&note.reverses?).cloned()) {
@@ -139,7 +140,11 @@ impl Account {
     fn judge(&mut self, order: &OrderView, found: &[odoo::Order], credited: Decimal) {
         let name = order.name.clone();
         let [only] = found else {
-            if found.is_empty() { self.lost.push(name) } else { self.doubled.push(name) }
+            if found.is_empty() {
+                self.lost.push(name)
+            } else {
+                self.doubled.push(name)
+            }
             return;
         };
         if order.cancelled != (only.state == "cancel") {

@@ -1,8 +1,8 @@
 //! Runs a config file's own tests: given this event, expect these actions. Nothing is sent and nothing is stored.
 
-use spindel_engine::{Payload, Wiring, jq, plan};
 use serde_json::Value;
 use spindel_config::{ExpectedAction, FlowTest, Given};
+use spindel_engine::{Payload, Wiring, jq, plan};
 use spindel_model::{Cause, Clock, Event, EventId, EventState, State};
 use spindel_store::NewDelivery;
 
@@ -65,7 +65,9 @@ fn fits(expected: &ExpectedAction, delivery: &NewDelivery) -> Result<(), String>
     let flow = &expected.flow;
     match (&delivery.state, &expected.skipped) {
         (State::Skipped { reason }, Some(part)) if reason.contains(part.as_str()) => return Ok(()),
-        (State::Skipped { reason }, Some(part)) => return Err(format!("flow `{flow}` skips it because of `{reason}`, expected `{part}`")),
+        (State::Skipped { reason }, Some(part)) => {
+            return Err(format!("flow `{flow}` skips it because of `{reason}`, expected `{part}`"));
+        }
         (State::Skipped { reason }, None) => return Err(format!("flow `{flow}` skips it: {reason}")),
         (State::Dead { reason, .. }, _) => return Err(format!("flow `{flow}` fails: {reason}")),
         (_, Some(part)) => return Err(format!("flow `{flow}` acts, expected it to skip because of `{part}`")),
@@ -88,9 +90,11 @@ fn subset(path: &str, wanted: &Value, got: &Value) -> Result<(), String> {
             let found = got.get(key).ok_or_else(|| format!("`{path}` is missing"))?;
             subset(&path, value, found)
         }),
-        (Value::Array(wanted), Value::Array(got)) if wanted.len() == got.len() => {
-            wanted.iter().zip(got).enumerate().try_for_each(|(index, (wanted, got))| subset(&format!("{path}.{index}"), wanted, got))
-        }
+        (Value::Array(wanted), Value::Array(got)) if wanted.len() == got.len() => wanted
+            .iter()
+            .zip(got)
+            .enumerate()
+            .try_for_each(|(index, (wanted, got))| subset(&format!("{path}.{index}"), wanted, got)),
         (wanted, got) if wanted == got => Ok(()),
         (wanted, got) => Err(format!("`{path}` is {got}, expected {wanted}")),
     }

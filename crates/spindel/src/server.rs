@@ -6,7 +6,7 @@ use spindel_config::{Loaded, Problem, Settings};
 use spindel_connect::{Api, BoxFuture, Secret};
 use spindel_engine::{Account, Engine, Parts, Wiring, jq};
 use spindel_http::{Client, Options, TokenKeeper};
-use spindel_ingest::{Inlet, Ingest};
+use spindel_ingest::{Ingest, Inlet};
 use spindel_model::Clock;
 use spindel_queue::Embedded;
 use spindel_store::{SqliteStore, Store};
@@ -41,9 +41,9 @@ impl Server {
         let clock = Clock::system();
         let lock = lock(&settings.store.path)?;
         let store: Arc<dyn Store> = open_store(&settings)?;
-        let listener = TcpListener::bind(settings.server.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: choose another `server.listen`, or stop what listens there", settings.server.listen))?;
+        let listener = TcpListener::bind(settings.server.listen).await.with_context(|| {
+            format!("cannot listen on {}: choose another `server.listen`, or stop what listens there", settings.server.listen)
+        })?;
         let address = listener.local_addr()?;
         let tokens: Arc<dyn TokenKeeper> = Arc::new(StoredTokens(Arc::clone(&store)));
         let client = Client::new();
@@ -115,7 +115,9 @@ pub fn open_store(settings: &Settings) -> anyhow::Result<Arc<SqliteStore>> {
 
 fn encryption_key(secret: &Secret) -> anyhow::Result<[u8; 32]> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(secret.expose().trim()).ok();
-    bytes.and_then(|bytes| bytes.try_into().ok()).context("`store.encryption_key` must be 32 bytes in base64: `openssl rand -base64 32` makes one")
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .context("`store.encryption_key` must be 32 bytes in base64: `openssl rand -base64 32` makes one")
 }
 
 pub fn jq_pool() -> anyhow::Result<jq::Pool> {
@@ -125,11 +127,8 @@ pub fn jq_pool() -> anyhow::Result<jq::Pool> {
 
 /// Connections with their API handles, flows and maps.
 pub fn wire(settings: Settings, client: &Client, tokens: &Arc<dyn TokenKeeper>, clock: &Clock) -> anyhow::Result<Wiring> {
-    let mut wiring = Wiring {
-        maps: Arc::new(settings.maps),
-        flows: settings.flows.into_iter().map(Arc::new).collect(),
-        ..Wiring::default()
-    };
+    let mut wiring =
+        Wiring { maps: Arc::new(settings.maps), flows: settings.flows.into_iter().map(Arc::new).collect(), ..Wiring::default() };
     for (name, connection) in settings.connections {
         let options = Options {
             allow: settings.outbound.allow.clone(),

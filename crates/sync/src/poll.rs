@@ -118,7 +118,12 @@ impl Poller {
         Ok(new)
     }
 
-    async fn page(&self, account: &Account, kind: EntityKind, cursor: Option<&Cursor>) -> Result<spindel_connect::Page, PollError> {
+    async fn page(
+        &self,
+        account: &Account,
+        kind: EntityKind,
+        cursor: Option<&Cursor>,
+    ) -> Result<spindel_connect::Page, PollError> {
         let api = account.api.with_journal(Journal::default());
         let page = account.connection.poll(&api, kind, cursor, self.clock.now());
         Ok(page.ok_or_else(|| PollError::Unable(account.name.clone(), kind))?.await?)

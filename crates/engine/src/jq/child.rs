@@ -12,8 +12,22 @@ pub const TRIAL: &str = ".";
 
 /// Functions that look outside the program.
 const DENIED: [&str; 16] = [
-    "env", "input", "inputs", "debug", "debug_empty", "stderr", "stderr_empty", "halt", "halt_error", "now", "localtime",
-    "strflocaltime", "input_filename", "input_line_number", "$__prog_args", "get_search_list",
+    "env",
+    "input",
+    "inputs",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "halt",
+    "halt_error",
+    "now",
+    "localtime",
+    "strflocaltime",
+    "input_filename",
+    "input_line_number",
+    "$__prog_args",
+    "get_search_list",
 ];
 
 /// Limits this process and serves until its parent closes the pipe.
@@ -73,7 +87,8 @@ fn run(program: &str, input: &Value) -> Result<Value, String> {
         .load(&arena, load::File { code: program, path: () })
         .map_err(|errors| format!("no valid jq: {}", load_problem(&errors)))?;
     let filter = Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
-        let unknown: Vec<String> = errors.iter().flat_map(|(_, errors)| errors).map(|(name, what)| format!("`{name}` ({what:?})")).collect();
+        let unknown: Vec<String> =
+            errors.iter().flat_map(|(_, errors)| errors).map(|(name, what)| format!("`{name}` ({what:?})")).collect();
         format!("not defined here: {}", unknown.join(", "))
     })?;
     let text = serde_json::to_vec(input).map_err(|error| error.to_string())?;
@@ -93,7 +108,9 @@ fn load_problem(errors: &load::Errors<&str, ()>) -> String {
         match error {
             load::Error::Io(files) => text.extend(files.iter().map(|(path, problem)| format!("{path}: {problem}"))),
             load::Error::Lex(found) => text.extend(found.iter().map(|(want, at)| format!("{} at `{}`", want.as_str(), near(at)))),
-            load::Error::Parse(found) => text.extend(found.iter().map(|(want, at)| format!("{} at `{}`", want.as_str(), near(at)))),
+            load::Error::Parse(found) => {
+                text.extend(found.iter().map(|(want, at)| format!("{} at `{}`", want.as_str(), near(at))))
+            }
         }
     }
     text.join(", ")
@@ -110,7 +127,10 @@ mod tests {
 
     #[test]
     fn a_mapping_changes_what_it_names_and_leaves_the_rest() {
-        let got = run(r#".order.note |= "web " + ."#, &json!({"order": {"note": "hi", "id": "820982911946154508", "n": 820982911946154508_u64}}));
+        let got = run(
+            r#".order.note |= "web " + ."#,
+            &json!({"order": {"note": "hi", "id": "820982911946154508", "n": 820982911946154508_u64}}),
+        );
         assert_eq!(got, Ok(json!({"order": {"note": "web hi", "id": "820982911946154508", "n": 820982911946154508_u64}})));
     }
 
@@ -124,7 +144,13 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for (program, part) in [(".a |", "no valid jq"), ("nope(.)", "nope"), ("empty", "no value"), (".[]", "more than one"), (".a.b.c + 1 | error", "")] {
+        for (program, part) in [
+            (".a |", "no valid jq"),
+            ("nope(.)", "nope"),
+            ("empty", "no value"),
+            (".[]", "more than one"),
+            (".a.b.c + 1 | error", ""),
+        ] {
             let problem = run(program, &json!([1, 2])).expect_err(program);
             assert!(problem.contains(part), "{program}: {problem}");
         }

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 pub fn run(name: Option<&str>, out: &Out) -> anyhow::Result<ExitCode> {
     let Some(name) = name else {
         out.show(&CATALOG.iter().map(summary).collect::<Vec<_>>(), |out| {
-            let row = |entry: &Entry| vec![entry.info.id.to_owned(), entry.info.kind.as_str().to_owned(), abilities(entry).join(", ")];
+            let row =
+                |entry: &Entry| vec![entry.info.id.to_owned(), entry.info.kind.as_str().to_owned(), abilities(entry).join(", ")];
             out.table(&["connector", "kind", "abilities"], CATALOG.iter().map(row));
         });
         return Ok(ExitCode::SUCCESS);

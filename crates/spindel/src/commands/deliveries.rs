@@ -83,7 +83,10 @@ async fn show(store: &dyn Store, id: DeliveryId, out: &Out) -> anyhow::Result<Ex
     };
     out.show(&view(&detail), |out| {
         table(std::slice::from_ref(&detail.delivery), out);
-        out.line(&format!("event {}, lane {}, version {}", detail.delivery.event, detail.delivery.lane, detail.delivery.version.0));
+        out.line(&format!(
+            "event {}, lane {}, version {}",
+            detail.delivery.event, detail.delivery.lane, detail.delivery.version.0
+        ));
         if let Some(reference) = &detail.reference {
             out.line(&format!("at {}: {}", detail.delivery.to, reference.number.as_deref().unwrap_or(&reference.id)));
         }
@@ -109,14 +112,23 @@ pub fn view(detail: &DeliveryDetail) -> serde_json::Value {
 
 pub fn print_attempt(number: usize, attempt: &Attempt, out: &Out) {
     let took = attempt.ended_at.duration_since(attempt.started_at);
-    out.line(&format!("{number}. {} {} ({} ms): {}", moment(attempt.started_at), attempt.step, took.as_millis(), attempt.message));
+    out.line(&format!(
+        "{number}. {} {} ({} ms): {}",
+        moment(attempt.started_at),
+        attempt.step,
+        took.as_millis(),
+        attempt.message
+    ));
     for exchange in &attempt.exchanges {
         let answer = match (exchange.status, &exchange.error) {
             (Some(status), _) => status.to_string(),
             (None, Some(error)) => error.clone(),
             (None, None) => "no answer".into(),
         };
-        out.line(&out.dim(&format!("   {} {} {} -> {answer}, {} ms", exchange.operation, exchange.method, exchange.path, exchange.millis)));
+        out.line(&out.dim(&format!(
+            "   {} {} {} -> {answer}, {} ms",
+            exchange.operation, exchange.method, exchange.path, exchange.millis
+        )));
     }
 }
 

@@ -58,7 +58,9 @@ async fn list(store: &dyn Store, args: EventFilterArgs, out: &Out) -> anyhow::Re
     if args.rejected {
         let rejected = store.rejected(args.limit as usize).await?;
         out.show(&rejected, |out| {
-            let rows = rejected.iter().map(|one| vec![moment(one.at), one.connection.clone(), one.status.to_string(), one.size.to_string(), one.reason.clone()]);
+            let rows = rejected.iter().map(|one| {
+                vec![moment(one.at), one.connection.clone(), one.status.to_string(), one.size.to_string(), one.reason.clone()]
+            });
             out.table(&["at", "connection", "status", "bytes", "reason"], rows);
         });
         return Ok(ExitCode::SUCCESS);
@@ -100,7 +102,8 @@ async fn show(store: &dyn Store, id: EventId, out: &Out) -> anyhow::Result<ExitC
     };
     let deliveries = store.deliveries(DeliveryFilter { event: Some(id), limit: 1000, ..DeliveryFilter::default() }).await?;
     let body = String::from_utf8_lossy(&event.body).into_owned();
-    let whole = serde_json::json!({ "event": EventView::from(&event), "headers": event.headers, "body": body, "deliveries": deliveries });
+    let whole =
+        serde_json::json!({ "event": EventView::from(&event), "headers": event.headers, "body": body, "deliveries": deliveries });
     out.show(&whole, |out| {
         out.table(&["event", "received", "connection", "topic", "state"], [row(&event, out)]);
         out.line("");
@@ -166,4 +169,3 @@ async fn tail(store: &dyn Store, connection: Option<String>, out: &Out) -> anyho
         };
     }
 }
-

@@ -21,10 +21,16 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
         let known: Vec<&String> = loaded.settings.connections.keys().collect();
         return Ok(unknown(out, "connection", &args.connection, &format!("the config has {known:?}")));
     };
-    let webhooks = || connection.entry.fixtures.iter().filter(|fixture| fixture.example().is_ok_and(|example| example.ability == "receive"));
+    let webhooks =
+        || connection.entry.fixtures.iter().filter(|fixture| fixture.example().is_ok_and(|example| example.ability == "receive"));
     let Some(fixture) = webhooks().find(|fixture| fixture.name == args.fixture) else {
         let known: Vec<&str> = webhooks().map(|fixture| fixture.name).collect();
-        return Ok(unknown(out, "fixture", &args.fixture, &format!("connector `{}` has {}", connection.entry.info.id, known.join(", "))));
+        return Ok(unknown(
+            out,
+            "fixture",
+            &args.fixture,
+            &format!("connector `{}` has {}", connection.entry.info.id, known.join(", ")),
+        ));
     };
     let request = signed(connection, &fixture.example()?)?;
     let base = args.to.clone().unwrap_or_else(|| base_url(&loaded.settings));
@@ -61,7 +67,8 @@ fn signed(connection: &ConnectionSettings, example: &spindel_connect::Example) -
 async fn post(url: &str, request: Incoming, out: &Out) -> anyhow::Result<ExitCode> {
     spindel_http::init();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
-    let sent = client.post(url).headers(request.headers).body(request.body).timeout(std::time::Duration::from_secs(10)).send().await;
+    let sent =
+        client.post(url).headers(request.headers).body(request.body).timeout(std::time::Duration::from_secs(10)).send().await;
     let mut reply = match sent {
         Ok(reply) => reply,
         Err(error) => {
@@ -74,6 +81,8 @@ async fn post(url: &str, request: Incoming, out: &Out) -> anyhow::Result<ExitCod
     // The first part of the answer is all that is of interest, however long it is.
     let answer = reply.chunk().await?.unwrap_or_default();
     let answer = String::from_utf8_lossy(&answer[..answer.len().min(4096)]).into_owned();
-    out.show(&json!({ "status": status.as_u16(), "answer": answer }), |out| out.line(&format!("{status}: {}", answer.trim_end())));
+    out.show(&json!({ "status": status.as_u16(), "answer": answer }), |out| {
+        out.line(&format!("{status}: {}", answer.trim_end()))
+    });
     Ok(ExitCode::from(if status.is_success() { 0 } else { FAILED }))
 }

@@ -58,7 +58,8 @@ pub fn print(number: &str, trace: &Trace, out: &Out) {
 }
 
 fn came_in(event: &Event, out: &Out) -> Moment {
-    let mut text = format!("{} {} came in from {}: {}", out.bold("in "), event.topic, event.connection, out.state(event.state.name()));
+    let mut text =
+        format!("{} {} came in from {}: {}", out.bold("in "), event.topic, event.connection, out.state(event.state.name()));
     if event.duplicates > 0 {
         text.push_str(&format!(", and {} more times without a second effect", event.duplicates));
     }
@@ -73,13 +74,21 @@ fn carried(detail: &DeliveryDetail, out: &Out) -> Vec<Moment> {
         .iter()
         .map(|attempt| {
             let took = attempt.ended_at.duration_since(attempt.started_at).as_millis();
-            Moment { at: attempt.started_at, text: format!("{} {} {what}: {}, {took} ms", out.bold("try"), attempt.step, attempt.message) }
+            Moment {
+                at: attempt.started_at,
+                text: format!("{} {} {what}: {}, {took} ms", out.bold("try"), attempt.step, attempt.message),
+            }
         })
         .collect();
     let took = delivery.updated_at.duration_since(delivery.created_at).as_millis();
     moments.push(Moment {
         at: delivery.updated_at,
-        text: format!("{} {what}: {} after {took} ms  {}", out.bold("out"), deliveries::state(&delivery.state, out), out.dim(&delivery.id.to_string())),
+        text: format!(
+            "{} {what}: {} after {took} ms  {}",
+            out.bold("out"),
+            deliveries::state(&delivery.state, out),
+            out.dim(&delivery.id.to_string())
+        ),
     });
     moments
 }

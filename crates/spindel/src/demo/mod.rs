@@ -145,7 +145,10 @@ fn print(report: &Report, out: &Out) {
     out.table(
         &[],
         [
-            vec!["orders placed, edited, cancelled, refunded".into(), format!("{}, {}, {}, {}", told.placed, told.edited, told.cancelled, told.refunded)],
+            vec![
+                "orders placed, edited, cancelled, refunded".into(),
+                format!("{}, {}, {}, {}", told.placed, told.edited, told.cancelled, told.refunded),
+            ],
             vec!["webhooks sent, of them doubled".into(), format!("{}, {}", report.webhooks_sent, report.duplicates_sent)],
             vec!["forged webhooks sent".into(), report.forgeries_sent.to_string()],
             vec!["calls that the ERP failed or cut".into(), faults.to_string()],
@@ -180,7 +183,13 @@ async fn stay(folder: &Path, server: &Server, out: &Out) -> anyhow::Result<()> {
     let command = format!("{me} -c {}", folder.join("spindel.toml").display());
     say(out, "");
     say(out, &format!("Spindel stays up at http://{}; Ctrl-C ends it. In another terminal, try:", server.address));
-    for hint in ["trace order 1042", "deliveries list --limit 10", "deliveries list --undelivered", "events list --rejected", "send shop receive_orders_create"] {
+    for hint in [
+        "trace order 1042",
+        "deliveries list --limit 10",
+        "deliveries list --undelivered",
+        "events list --rejected",
+        "send shop receive_orders_create",
+    ] {
         say(out, &format!("  {command} {hint}"));
     }
     say(out, "or a webhook of your own:");

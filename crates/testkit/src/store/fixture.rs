@@ -132,7 +132,8 @@ pub async fn end(store: &Shared, id: DeliveryId, state: State, now: Timestamp) -
 /// Claims and delivers, leaving this reference at the destination.
 pub async fn deliver_as(store: &Shared, id: DeliveryId, reference: Reference) {
     let claimed = claim_one(store, id, at(0)).await;
-    let outcome = Finish { link: Some(reference), applied: Some(claimed.delivery.version), ..outcome(&claimed, State::Delivered, at(0)) };
+    let outcome =
+        Finish { link: Some(reference), applied: Some(claimed.delivery.version), ..outcome(&claimed, State::Delivered, at(0)) };
     finish(store, outcome).await;
 }
 
