@@ -28,7 +28,7 @@ async fn status(request: RequestBuilder) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_genuine_requests_of_a_sane_size_are_accepted() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let body = br#"{"id":1}"#;
     let signature = sign(body);
 
@@ -53,7 +53,7 @@ async fn only_genuine_requests_of_a_sane_size_are_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_too_large_is_refused_even_when_it_hides_its_length() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let large = vec![b'x'; 3 << 20];
     let chunks = large.chunks(1 << 16).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>();
     let stream = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
@@ -67,7 +67,7 @@ async fn a_body_too_large_is_refused_even_when_it_hides_its_length() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_body_that_is_no_json_is_taken_and_quarantined_with_a_reason() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let body = b"this is no JSON";
     assert_eq!(status(request(&world, body, &sign(body))).await, 200);
     wait_for("quarantine", Duration::from_secs(10), || {
@@ -79,7 +79,7 @@ async fn a_signed_body_that_is_no_json_is_taken_and_quarantined_with_a_reason() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_webhook_is_answered_alike_and_counted_and_a_differing_body_is_never_dropped() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let send = async |body: &[u8], topic: &'static str| {
         let request = Client::new()
             .post(format!("http://{}/in/shop", world.address))

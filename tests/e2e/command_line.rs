@@ -7,7 +7,7 @@ use std::{process::Command, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_order_is_seen_with_its_reason_mended_and_retried() {
-    let world = World::start(FLOWS, Options { topics: Some(vec!["orders/create".into()]), ..Options::default() }).await;
+    let world = World::start(FLOWS, Options { topics: Some(vec!["orders/create".into()]), ..Options::plus() }).await;
     let sku = world.pair.shop.skus()[0].clone();
     world.pair.erp.refuse(&sku, "This product is blocked for sale");
     world.pair.shop.place_order(&OrderSpec::of([(sku.clone(), 1)])).unwrap();
@@ -27,7 +27,7 @@ async fn a_refused_order_is_seen_with_its_reason_mended_and_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discarded_delivery_says_who_and_why() {
-    let world = World::start(FLOWS, Options { topics: Some(vec!["orders/create".into()]), ..Options::default() }).await;
+    let world = World::start(FLOWS, Options { topics: Some(vec!["orders/create".into()]), ..Options::plus() }).await;
     let sku = world.pair.shop.skus()[0].clone();
     world.pair.erp.refuse(&sku, "no");
     world.pair.shop.place_order(&OrderSpec::of([(sku, 1)])).unwrap();
@@ -41,7 +41,7 @@ async fn a_discarded_delivery_says_who_and_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unrouted_or_quarantined_event_can_be_planned_again() {
     let flows = FLOWS.replace("\"order.created\", ", "");
-    let mut world = World::start(&flows, Options { topics: Some(vec!["orders/create".into()]), ..Options::default() }).await;
+    let mut world = World::start(&flows, Options { topics: Some(vec!["orders/create".into()]), ..Options::plus() }).await;
     let sku = world.pair.shop.skus()[0].clone();
     world.pair.shop.place_order(&OrderSpec::of([(sku, 1)])).unwrap();
     wait_for("an unrouted event", Duration::from_secs(20), || {
@@ -58,7 +58,7 @@ async fn an_unrouted_or_quarantined_event_can_be_planned_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn send_posts_a_signed_example_that_is_accepted() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let shopify = world.cli(&["connectors", "shopify"]);
     let fixture = shopify["fixtures"]
         .as_array()
@@ -76,7 +76,7 @@ async fn send_posts_a_signed_example_that_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_tries_the_credentials_when_asked() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let report = world.cli(&["check", "--live"]);
     assert!(report["live"].as_array().unwrap().iter().all(|live| live["ok"] == true), "{report:#}");
     std::fs::write(world.folder.path().join("api_key"), "wrong").unwrap();

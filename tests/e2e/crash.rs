@@ -17,7 +17,7 @@ async fn twenty_kills_lose_and_double_nothing() {
     let mut rng = StdRng::seed_from_u64(seed);
     // The shop tries again for as long as a kill and a restart may take, many times over.
     let options =
-        Options { seed, concurrency: 32, retry_base: Duration::from_millis(200), topics: Some(topics()), ..Options::default() };
+        Options { seed, concurrency: 32, retry_base: Duration::from_millis(200), topics: Some(topics()), ..Options::plus() };
     let mut world = World::start(FLOWS, options).await;
     world.pair.shop.set_delivery(Delivery { duplicates: 0.05, reorder_window: 4, drop: 0.0 });
     let trouble = vec![Fault::CutAfter, Fault::Error(500), Fault::Malformed, Fault::TooMany { retry_after: None }, Fault::Down];

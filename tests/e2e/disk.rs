@@ -9,7 +9,7 @@ const LIMIT_KIB: u32 = 1536;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
-    let mut world = World::prepare(FLOWS, Options { retry_base: Duration::from_millis(20), ..Options::default() }).await;
+    let mut world = World::prepare(FLOWS, Options { retry_base: Duration::from_millis(20), ..Options::plus() }).await;
     let mut shell = Command::new("bash");
     shell
         .arg("-c")

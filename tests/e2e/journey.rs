@@ -6,7 +6,7 @@ use std::{process::Command, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_webhook_becomes_an_order_and_can_be_traced() {
-    let world = World::start(FLOWS, Options::default()).await;
+    let world = World::start(FLOWS, Options::plus()).await;
     let sku = world.pair.shop.skus()[0].clone();
     let placed = world.pair.shop.place_order(&OrderSpec::of([(sku, 2)])).unwrap();
 
@@ -25,7 +25,7 @@ async fn a_signed_webhook_becomes_an_order_and_can_be_traced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_cancellations_refunds_doubles_and_disorder_leave_both_ends_equal() {
-    let world = World::start(FLOWS, Options { seed: 7, ..Options::default() }).await;
+    let world = World::start(FLOWS, Options { seed: 7, ..Options::plus() }).await;
     let shop = &world.pair.shop;
     shop.set_delivery(Delivery { duplicates: 0.3, reorder_window: 12, drop: 0.0 });
     for number in 0..60 {

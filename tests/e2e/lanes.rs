@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shuffled_changes_end_in_the_shops_last_state_and_a_stuck_order_delays_no_other() {
-    let world = World::start(FLOWS, Options { seed: 11, concurrency: 16, ..Options::default() }).await;
+    let world = World::start(FLOWS, Options { seed: 11, concurrency: 16, ..Options::plus() }).await;
     let shop = &world.pair.shop;
     let stuck = shop.place_random_order().unwrap();
     world.pair.erp.hang(&stuck.number);

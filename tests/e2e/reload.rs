@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_drops_no_request_and_takes_the_new_flows() {
-    let world = World::start("", Options { retry_base: Duration::from_secs(30), ..Options::default() }).await;
+    let world = World::start("", Options { retry_base: Duration::from_secs(30), ..Options::plus() }).await;
     for number in 0..100 {
         world.pair.shop.place_random_order().unwrap();
         if number == 30 {
@@ -28,7 +28,7 @@ async fn a_reload_drops_no_request_and_takes_the_new_flows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finishes_what_runs_and_a_start_goes_on() {
-    let mut world = World::start(FLOWS, Options::default()).await;
+    let mut world = World::start(FLOWS, Options::plus()).await;
     for _ in 0..30 {
         world.pair.shop.place_random_order().unwrap();
     }

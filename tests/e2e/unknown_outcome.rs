@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_connection_never_makes_two_orders() {
-    let world = World::start(FLOWS, Options { seed: 5, ..Options::default() }).await;
+    let world = World::start(FLOWS, Options { seed: 5, ..Options::plus() }).await;
     world.pair.erp.faults().at_random(5, 0.15, vec![Fault::CutAfter, Fault::Malformed]);
     for _ in 0..40 {
         let order = world.pair.shop.place_random_order().unwrap();

@@ -20,6 +20,8 @@ struct Outcome {
     reference: Option<Reference>,
     /// How new the record was, when it was read back: newer than the change that asked for it.
     read: Option<Version>,
+    /// It was the source that failed, when its record was to be read back: the destination is not to blame.
+    at_source: bool,
 }
 
 /// Carries out leased deliveries of one flow and action, and writes each one's outcome.
@@ -132,7 +134,7 @@ async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) ->
 
 async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, journal: &Journal) -> Result<Made, Outcome> {
     let wiring = engine.wiring();
-    let failed = |error| Outcome::of_error(error, false);
+    let failed = |error| Outcome { at_source: true, ..Outcome::of_error(error, false) };
     let asked_at = engine.clock.now();
     let source = wiring.account(&flow.from).ok_or_else(|| {
         failed(CallError::config("read_back", format!("connection `{}` is not in the config any more", flow.from)))
@@ -177,6 +179,7 @@ async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) ->
             class: None,
             reference: found.and_then(|performed| performed.reference),
             read: None,
+            at_source: false,
         },
         Err(error) => Outcome::of_error(error, true),
     }
@@ -192,6 +195,7 @@ impl Outcome {
                 class: None,
                 reference: performed.reference,
                 read: None,
+                at_source: false,
             },
             Err(error) => Self::of_error(error, false),
         }
@@ -205,6 +209,7 @@ impl Outcome {
             input: if looking_up { Input::LookUpFailed(error) } else { Input::Failed(error) },
             reference: None,
             read: None,
+            at_source: false,
         }
     }
 
@@ -224,12 +229,13 @@ impl Outcome {
             class: Some(ErrorClass::Bug),
             reference: None,
             read: None,
+            at_source: false,
         }
     }
 
     /// Ended before anything was called.
     fn refused(input: Input) -> Self {
-        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None, read: None }
+        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None, read: None, at_source: false }
     }
 }
 
@@ -262,10 +268,11 @@ async fn write(
             // The calls of a batch are kept once, with its first delivery.
             exchanges: std::mem::take(&mut exchanges),
         };
+        let at_source = outcome.at_source;
         match step(&one.delivery.state, outcome.input, &case, now) {
             Ok(next) => {
                 log(one, &attempt, &next);
-                consequences(engine, account, &next, now);
+                consequences(engine, if at_source { &one.delivery.from } else { &account.name }, &next, now);
                 finishes.push(finish(one, next, attempt, (outcome.reference, outcome.read), now));
             }
             Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
@@ -326,21 +333,21 @@ fn finish(
     }
 }
 
-fn consequences(engine: &Engine, account: &Account, next: &Step, now: Timestamp) {
+fn consequences(engine: &Engine, connection: &str, next: &Step, now: Timestamp) {
     for consequence in &next.consequences {
         match consequence {
             Consequence::Applied => {}
-            Consequence::CountSuccess => engine.gate(&account.name, |gate| gate.succeeded(now)),
+            Consequence::CountSuccess => engine.gate(connection, |gate| gate.succeeded(now)),
             Consequence::CountFailure => {
-                if engine.gate(&account.name, |gate| gate.failed(now)) {
-                    tracing::warn!(connection = account.name, "too many failures: breaker open, deliveries wait");
+                if engine.gate(connection, |gate| gate.failed(now)) {
+                    tracing::warn!(connection, "too many failures: breaker open, deliveries wait");
                 }
             }
-            Consequence::Throttle { until } => engine.gate(&account.name, |gate| gate.throttle(*until)),
+            Consequence::Throttle { until } => engine.gate(connection, |gate| gate.throttle(*until)),
             Consequence::PauseConnection { until, reason } => {
-                if engine.gate(&account.name, |gate| gate.pause(*until, reason.clone())) {
+                if engine.gate(connection, |gate| gate.pause(*until, reason.clone())) {
                     tracing::error!(
-                        connection = account.name,
+                        connection,
                         reason,
                         "credentials refused: connection paused, deliveries wait; mend its settings and reload"
                     );

@@ -128,6 +128,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// A shop on the largest plan: ten times the calls of a standard one.
+    pub fn plus() -> Self {
+        Self { bucket_size: 20_000.0, restore_rate: 1_000.0, ..Self::default() }
+    }
+}
+
 /// An order as it was placed: its id, and its name (`#1042`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {

@@ -59,7 +59,7 @@ struct Report {
 
 pub async fn run(args: DemoArgs, out: &Out) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("spindel-demo-").tempdir().context("cannot make a temporary folder")?;
-    let pair = Pair::start(Options { seed: args.seed, concurrency: 16, ..Options::default() }).await?;
+    let pair = Pair::start(Options { seed: args.seed, concurrency: 16, ..Options::plus() }).await?;
     let server = start(&pair, folder.path(), &args).await?;
     say(out, "a simulated shop and a simulated ERP, with a real Spindel between them (all three on this machine only)");
 
