@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -56,7 +57,8 @@ pub async fn measure(bench: &Bench, events: u64) -> anyhow::Result<Waiting> {
     // Bound and never listening: nobody answers there, and nobody else can take the port.
     let nobody = TcpSocket::new_v4()?;
     nobody.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let mut spindel = bench.start(&flow(&nobody.local_addr()?)).await?;
+    let closed = nobody.local_addr()?;
+    let mut spindel = bench.start(|folder| flow(folder, closed)).await?;
     let ids = Arc::new(AtomicU64::new(1));
     let now = machine::memory(spindel.pid())?;
     let mut marks =
@@ -73,12 +75,14 @@ pub async fn measure(bench: &Bench, events: u64) -> anyhow::Result<Waiting> {
     Ok(Waiting { body_bytes: BODY_BYTES, marks, restart })
 }
 
-fn flow(nobody: &SocketAddr) -> String {
+fn flow(folder: &Path, closed: SocketAddr) -> String {
+    let secret = folder.join("secret");
+    let secret = secret.display();
     format!(
         r#"[connections.erp]
 connector = "webhook"
-url = "http://{nobody}/hooks"
-signing_secrets = "whsec_YmVuY2gtc2VjcmV0LW9mLW5vLXdvcnRo"
+url = "http://{closed}/hooks"
+signing_secrets = {{ file = "{secret}" }}
 
 [flows.orders]
 from = "shop"

@@ -33,13 +33,13 @@ impl Bench {
         Ok(Self { spindel, folder })
     }
 
-    /// A Spindel that has nothing yet. `flows` is added to its config.
-    pub async fn start(&self, flows: &str) -> anyhow::Result<Spindel> {
+    /// A Spindel that has nothing yet. What `more` makes of its folder is added to its config.
+    pub async fn start(&self, more: impl FnOnce(&Path) -> String) -> anyhow::Result<Spindel> {
         settle().await?;
         let folder = tempfile::tempdir_in(&self.folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         fs::write(folder.path().join("secret"), SECRET)?;
-        fs::write(folder.path().join("spindel.toml"), config(folder.path(), address, flows))?;
+        fs::write(folder.path().join("spindel.toml"), config(folder.path(), address, &more(folder.path())))?;
         let mut spindel = Spindel { program: self.spindel.clone(), folder, address, process: None };
         spindel.launch().await?;
         Ok(spindel)
@@ -53,7 +53,7 @@ async fn settle() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn config(folder: &Path, address: SocketAddr, flows: &str) -> String {
+fn config(folder: &Path, address: SocketAddr, more: &str) -> String {
     let folder = folder.display();
     format!(
         r#"[server]
@@ -76,7 +76,7 @@ encoding = "base64"
 topic = "order.created"
 delivery_header = "x-delivery"
 
-{flows}"#
+{more}"#
     )
 }
 

@@ -58,7 +58,7 @@ pub async fn measure(bench: &Bench, rounds: u32, seconds: u32) -> anyhow::Result
 }
 
 async fn turn(bench: &Bench, round: u32, size: usize, senders: usize, time: Duration) -> anyhow::Result<Turn> {
-    let mut spindel = bench.start("").await?;
+    let mut spindel = bench.start(|_| String::new()).await?;
     let sync = machine::sync_time(spindel.folder.path())?;
     let orders = Orders::new(size, spindel.address, SECRET)?;
     let (before, written_before) = (Processor::read(spindel.pid())?, machine::written(spindel.pid())?);

@@ -2,9 +2,9 @@
 
 use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, step};
 use futures::FutureExt as _;
-use spindel_connect::{Around, CallError, Job, Journal, Repeat};
+use spindel_connect::{Around, CallError, Described, Job, Journal, Repeat};
 use spindel_model::{
-    Action, Attempt, AttemptStep, Change, DeliveryId, ErrorClass, Flow, Nature, Performed, Reference, State, Timestamp, Version,
+    Action, Attempt, AttemptStep, Change, Delivery, DeliveryId, ErrorClass, Flow, Nature, Performed, Record, Reference, State, Timestamp, Version,
 };
 use spindel_queue::{Channel, Message, Work};
 use spindel_store::{Claimed, Finish, Finished, Ready};
@@ -120,7 +120,10 @@ struct Made {
 async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) -> Result<Made, Outcome> {
     let payload = one.action_json.as_deref().map(serde_json::from_slice::<Payload>);
     match payload {
-        Some(Ok(Payload::Action(action))) => Ok(Made { action, read: None }),
+        Some(Ok(Payload::Action(action))) => match again(engine, flow, one) {
+            Some(nudge) => read_back_action(engine, flow, nudge, journal).await,
+            None => Ok(Made { action, read: None }),
+        },
         Some(Ok(Payload::ReadBack { read_back })) => read_back_action(engine, flow, *read_back, journal).await,
         Some(Err(error)) => Err(Outcome::of_error(
             CallError::new("plan", ErrorClass::Bug, format!("the stored action cannot be read: {error}")),
@@ -131,6 +134,19 @@ async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) ->
         }
     }
 }
+
+/// Whether this state may be older than one that was read back in the same second: then only another reading can tell.
+fn again(engine: &Engine, flow: &Flow, one: &Claimed) -> Option<Change> {
+    let Delivery { entity, version, from, .. } = &one.delivery;
+    let applied = one.applied.filter(|applied| applied.0 % SECOND == 0 && (applied.0..applied.0 + SECOND).contains(&version.0))?;
+    let can_read = engine.wiring().account(from)?.connection.abilities().contains(&Described::Reads(entity.kind));
+    let topic = *flow.on.iter().find(|topic| topic.entity() == entity.kind)?;
+    let wanted = can_read && flow.action.nature() == Nature::State && applied <= *version;
+    wanted.then(|| Change { topic, entity: entity.clone(), version: *version, record: Record::Nudge })
+}
+
+/// In microseconds, as versions count.
+const SECOND: i64 = 1_000_000;
 
 async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, journal: &Journal) -> Result<Made, Outcome> {
     let wiring = engine.wiring();
@@ -160,10 +176,9 @@ async fn read_back_action(engine: &Engine, flow: &Flow, mut change: Change, jour
 /// before that, none of them is taken for granted.
 fn read_version(as_of: Timestamp, asked_at: Timestamp) -> Version {
     const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_secs(6);
-    const REST_OF_THE_SECOND: i64 = 999_999;
     let version = Version::from(as_of);
-    let whole = version.0 % 1_000_000 == 0;
-    if whole && asked_at.duration_since(as_of) > SKEW { Version(version.0 + REST_OF_THE_SECOND) } else { version }
+    let whole = version.0 % SECOND == 0;
+    if whole && asked_at.duration_since(as_of) > SKEW { Version(version.0 + SECOND - 1) } else { version }
 }
 
 async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) -> Outcome {
