@@ -5,7 +5,7 @@ use spindel_simulators::shopify::{Options, sign};
 use std::{collections::HashSet, process::Command, time::Duration};
 
 /// A shell that forbids files to grow beyond this, in KiB; a write beyond it fails as on a full disk.
-const LIMIT_KIB: u32 = 1536;
+const LIMIT_KIB: u32 = 24 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
@@ -81,7 +81,7 @@ async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
 fn filler(number: u64) -> String {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::new();
-    for _ in 0..250 {
+    for _ in 0..4_000 {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

@@ -45,8 +45,10 @@ pub(crate) async fn events(engine: Arc<Engine>) {
 
 /// Announces what becomes due for one destination, sleeping until the next is.
 pub(crate) async fn destination(engine: Arc<Engine>, to: String, stop: CancellationToken, hint: Arc<Notify>) {
+    // The queue may have been lost with the process that ran before.
+    let mut unheard = true;
     while !stop.is_cancelled() {
-        let wait = match look(&engine, &to).await {
+        let wait = match look(&engine, &to, &mut unheard).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::warn!(%error, to, "the store does not say what is due");
@@ -61,8 +63,14 @@ pub(crate) async fn destination(engine: Arc<Engine>, to: String, stop: Cancellat
     }
 }
 
-async fn look(engine: &Engine, to: &str) -> Result<Duration, spindel_store::StoreError> {
+async fn look(engine: &Engine, to: &str, unheard: &mut bool) -> Result<Duration, spindel_store::StoreError> {
     let now = engine.clock.now();
+    if *unheard {
+        let woken = engine.store.wake_unheard(to, now, now + ANNOUNCE_AGAIN * 2, AT_A_TIME).await?;
+        *unheard = woken.more;
+        engine.announce_ready(woken.ready).await;
+        return Ok(LOOK_AT_MOST_EVERY);
+    }
     match engine.store.next_wake(to).await? {
         Some(at) if at <= now => {}
         Some(at) => {

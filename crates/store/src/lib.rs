@@ -61,6 +61,9 @@ pub trait Store: Send + Sync + 'static {
     fn unplanned(&self, before: Timestamp, limit: usize) -> StoreResult<'_, Vec<EventId>>;
     /// What is due for one destination and was not announced lately, oldest first; it counts as announced until `again`.
     fn wake(&self, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> StoreResult<'_, Woken>;
+    /// The same when the queue forgot what it was told, as an embedded one does at a restart: announcements that count
+    /// until before `again` count for nothing.
+    fn wake_unheard(&self, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> StoreResult<'_, Woken>;
     /// Deliveries whose lease ran out by `now`, or that `node` left behind when it died: all of `node`'s when given.
     fn expired(&self, now: Timestamp, node: Option<&str>, limit: usize) -> StoreResult<'_, Vec<Delivery>>;
     /// When something next becomes due for this destination.

@@ -27,6 +27,7 @@ macro_rules! store_suite {
                 in_doubt_is_claimed_again_to_be_looked_up
                 a_batch_is_filled_with_the_oldest_of_the_same_flow_and_action
                 a_lost_announcement_is_repeated
+                after_the_queue_was_lost_everything_due_is_announced_again
                 waking_says_whether_there_is_more
                 the_version_guard_only_moves_forward
                 a_link_is_known_in_both_directions
@@ -54,6 +55,7 @@ macro_rules! store_suite {
                 a_retry_keeps_its_place
                 a_retry_lets_an_older_version_go_first
                 a_paused_head_holds_its_lane
+                a_state_to_be_sent_again_yields_to_a_newer_one
                 of_state_only_the_newest_is_left
                 an_older_state_is_superseded_on_arrival
                 a_state_that_is_under_way_is_never_superseded

@@ -53,7 +53,7 @@ const LINK: &str = "INSERT INTO links (kind, from_connection, from_id, to_connec
     to_id = excluded.to_id";
 const PROLONG: &str = "UPDATE deliveries SET at = ?3 WHERE id = ?1 AND state = 'running' AND fence = ?2";
 const TO_WAKE: &str = "SELECT seq, id, cause, attempts FROM deliveries \
-    WHERE to_connection = ?1 AND wake_at <= ?2 ORDER BY wake_at LIMIT ?3";
+    WHERE to_connection = ?1 AND wake_at <= ?2 AND at <= ?4 ORDER BY wake_at LIMIT ?3";
 const WAKE_AGAIN: &str = "UPDATE deliveries SET wake_at = ?2 WHERE seq = ?1";
 const NEXT_WAKE: &str = "SELECT min(wake_at) FROM deliveries WHERE to_connection = ?1 AND wake_at IS NOT NULL";
 const EXPIRED: &str = concat!(
@@ -230,6 +230,11 @@ pub(super) fn finish(c: &Connection, it: &SealedFinish) -> Tried<Finished> {
     let lane = Lane { to: &delivery.to, from: &delivery.from, entity: &delivery.lane };
     let next = match state {
         state if state.is_end() => lanes::promote(c, lane, *now, Announced::ByCaller)?,
+        State::Due { .. }
+            if delivery.action.coalesces() && lanes::yield_to_newer(c, lane, &delivery.flow, delivery.action, *now)? =>
+        {
+            lanes::promote(c, lane, *now, Announced::ByCaller)?
+        }
         State::Due { .. } => lanes::let_older_go_first(c, lane, *now)?,
         _ => None,
     };
@@ -308,10 +313,18 @@ pub(super) fn heartbeat(c: &Connection, leases: &[(DeliveryId, u64)], until: Tim
     Ok(held)
 }
 
-pub(super) fn wake(c: &Connection, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> Tried<Woken> {
+/// What is due by `now` and was announced no later than for `announced`.
+pub(super) fn wake(
+    c: &Connection,
+    to: &str,
+    now: Timestamp,
+    announced: Timestamp,
+    again: Timestamp,
+    limit: usize,
+) -> Tried<Woken> {
     let mut found = c
         .prepare_cached(TO_WAKE)?
-        .query_map(params![to, now.as_microsecond(), rows::limit(limit.saturating_add(1))], |row| {
+        .query_map(params![to, announced.as_microsecond(), rows::limit(limit.saturating_add(1)), now.as_microsecond()], |row| {
             let ready = Ready {
                 to: to.to_owned(),
                 id: DeliveryId(rows::uuid(row, 1)?),

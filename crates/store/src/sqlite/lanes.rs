@@ -145,6 +145,22 @@ pub(super) fn promote(c: &Connection, lane: Lane, now: Timestamp, announced: Ann
     }
 }
 
+/// When a state has become due again and a newer one of its kind waits behind it: that one is sent instead of it.
+pub(super) fn yield_to_newer(c: &Connection, lane: Lane, flow: &str, action: ActionKind, now: Timestamp) -> Tried<bool> {
+    let Some(head) = head(c, lane)?.filter(|head| head.is_due) else { return Ok(false) };
+    let mut statement = c.prepare_cached(BEHIND_OF_KIND)?;
+    let behind = statement.query_map(
+        params![lane.to, lane.from, lane.entity.kind.as_str(), lane.entity.id, flow, action.as_str()],
+        Member::read,
+    )?;
+    let behind = behind.collect::<Result<Vec<_>, _>>()?;
+    let Some(newest) = behind.into_iter().filter(|other| other.rank > head.rank).max_by_key(|other| other.rank) else {
+        return Ok(false);
+    };
+    set_state(c, head.seq, &State::Superseded { by: newest.id }, None, now)?;
+    Ok(true)
+}
+
 /// When the head has become due again: it lets an older one go first. Names that one when it is due now.
 pub(super) fn let_older_go_first(c: &Connection, lane: Lane, now: Timestamp) -> Tried<Option<Ready>> {
     let Some(older) = first_behind(c, lane)? else { return Ok(None) };

@@ -181,7 +181,13 @@ impl Store for SqliteStore {
 
     fn wake(&self, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> StoreResult<'_, Woken> {
         let to = to.to_owned();
-        Box::pin(self.write(0, move |c| deliver::wake(c, &to, now, again, limit)))
+        Box::pin(self.write(0, move |c| deliver::wake(c, &to, now, now, again, limit)))
+    }
+
+    fn wake_unheard(&self, to: &str, now: Timestamp, again: Timestamp, limit: usize) -> StoreResult<'_, Woken> {
+        let to = to.to_owned();
+        let announced = again - std::time::Duration::from_micros(1);
+        Box::pin(self.write(0, move |c| deliver::wake(c, &to, now, announced, again, limit)))
     }
 
     fn expired(&self, now: Timestamp, node: Option<&str>, limit: usize) -> StoreResult<'_, Vec<Delivery>> {

@@ -16,6 +16,7 @@ const BY_ID: &str = concat!(
     ", d.event, EXISTS (SELECT 1 FROM payloads p WHERE p.delivery = d.seq) AS has_payload \
      FROM deliveries d JOIN events e ON e.seq = d.event WHERE d.id = ?1"
 );
+const LOOK_AT_ONCE: &str = "UPDATE deliveries SET wake_at = ?2 WHERE id = ?1 AND wake_at > ?2";
 const COUNT_ANEW: &str = "UPDATE deliveries SET attempts = 0, first_due_at = NULL WHERE seq = ?1";
 
 struct Found {
@@ -40,6 +41,10 @@ pub(super) fn retry(c: &Connection, ids: &[DeliveryId], now: Timestamp) -> Tried
         if let Some(found) = by_id(c, *id)? {
             retry_one(c, &found, now, &mut ready)?;
         }
+    }
+    // Who retries may be a command line without a queue: the sweeper of whoever has one looks at once.
+    for one in &ready {
+        c.prepare_cached(LOOK_AT_ONCE)?.execute(params![one.id.0.into_bytes(), now.as_microsecond()])?;
     }
     Ok(ready)
 }

@@ -148,6 +148,15 @@ pub async fn a_lost_announcement_is_repeated(store: Shared) {
     assert_eq!(store.wake(ERP, at(1000), at(1060), 10).await.unwrap().ready, []);
 }
 
+pub async fn after_the_queue_was_lost_everything_due_is_announced_again(store: Shared) {
+    let (now, later) = (push("1", 1), NewDelivery { change: 1, state: State::Due { at: at(10) }, ..push("2", 1) });
+    let ids = [now.id, later.id];
+    plan(&store, vec![now, later]).await;
+    assert_eq!(ready_ids(&store.wake_unheard(ERP, at(1), at(121), 10).await.unwrap().ready), ids[..1], "and nothing sooner");
+    assert_eq!(store.wake_unheard(ERP, at(1), at(121), 10).await.unwrap().ready, [], "once is enough");
+    assert_eq!(store.next_wake(ERP).await.unwrap(), Some(at(10)), "what is due later keeps its time");
+}
+
 pub async fn waking_says_whether_there_is_more(store: Shared) {
     let due =
         |n: u32| NewDelivery { change: n, cause: Cause::Replay, state: State::Due { at: at(10) }, ..push(&n.to_string(), 1) };

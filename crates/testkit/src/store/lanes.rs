@@ -110,6 +110,16 @@ pub async fn a_paused_head_holds_its_lane(store: Shared) {
     assert_eq!(store.wake(ERP, at(100_000), at(100_060), 10).await.unwrap().ready, []);
 }
 
+pub async fn a_state_to_be_sent_again_yields_to_a_newer_one(store: Shared) {
+    let old = placed(&store, vec![stock("A-1", 1)]).await[0];
+    let claimed = claim_one(&store, old, at(0)).await;
+    let new = placed(&store, vec![stock("A-1", 2)]).await[0];
+    assert_eq!(state(&store, new).await, State::Waiting { at: at(0) });
+    let next = finish(&store, outcome(&claimed, State::Due { at: at(20) }, at(1))).await.unwrap();
+    assert_eq!(next.id, new);
+    assert_eq!(state(&store, old).await, State::Superseded { by: new });
+}
+
 pub async fn of_state_only_the_newest_is_left(store: Shared) {
     let (first, second, third) = (stock("A-1", 1), stock("A-1", 2), stock("A-1", 2));
     let ids = [first.id, second.id, third.id];
