@@ -39,7 +39,7 @@ async fn ten_thousand_changes_to_a_hundred_skus_become_at_most_a_hundred_pushes(
         let sku = skus[number % SKUS].clone();
         let available = i64::try_from(number).unwrap() + 5_000;
         last.insert(sku.clone(), available);
-        let body = change(&sku, &location, available, number);
+        let body = change(&sku, &format!("gid://shopify/Location/{location}"), available, number);
         let request = client.post(format!("http://{}/in/warehouse", world.address)).header("x-token", "client-secret").body(body);
         let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
         sends.spawn(async move {

@@ -13,7 +13,7 @@ async fn a_full_disk_is_answered_with_503_and_what_was_acknowledged_stays() {
     let mut shell = Command::new("bash");
     shell
         .arg("-c")
-        .arg(format!("trap '' XFSZ; ulimit -f {LIMIT_KIB}; exec {} \"$@\"", env!("CARGO_BIN_EXE_spindel")))
+        .arg(format!("trap '' XFSZ; ulimit -S -f {LIMIT_KIB}; exec {} \"$@\"", env!("CARGO_BIN_EXE_spindel")))
         .arg("spindel");
     world.launch_with(shell);
     // Nothing leaves, so that the database only grows.
