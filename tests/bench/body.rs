@@ -12,6 +12,8 @@ use std::{io::Write as _, net::SocketAddr};
 const TEMPLATES: usize = 64;
 /// Stands where the id goes; as wide as every id.
 const ID: &str = "0000000000000000";
+/// A body below this has no room for all that the specimen says.
+const SMALL: usize = 4096;
 const WORDS: [&str; 16] = [
     "wool", "linen", "sweater", "scarf", "red", "navy", "moss", "large", "small", "gift", "please", "ring", "door", "left",
     "after", "five",
@@ -56,11 +58,16 @@ fn places(body: &[u8]) -> Vec<usize> {
     body.windows(ID.len()).enumerate().filter(|(_, window)| *window == ID.as_bytes()).map(|(at, _)| at).collect()
 }
 
-/// An order of exactly `size` bytes: as many lines as fit, the rest a note.
+/// An order of exactly `size` bytes: as many lines as fit, the rest a note. A small one says less about everything.
 fn template(size: usize, random: &mut StdRng) -> anyhow::Result<Vec<u8>> {
     let Record::Order(mut order) = specimen(EntityKind::Order) else { anyhow::bail!("the model has no specimen of an order") };
-    let line = order.lines[0].clone();
-    strip(&mut order);
+    let mut line = order.lines[0].clone();
+    open(&mut order);
+    if size < SMALL {
+        strip(&mut order);
+        line.discounts.clear();
+        line.taxes.clear();
+    }
     let mut longer = order.clone();
     while serde_json::to_vec(&longer)?.len() <= size {
         order.lines.clone_from(&longer.lines);
@@ -80,12 +87,16 @@ fn template(size: usize, random: &mut StdRng) -> anyhow::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// What a plain paid order has no need of.
-fn strip(order: &mut Order) {
+/// Paid, and nothing has happened to it since.
+fn open(order: &mut Order) {
     (order.id, order.number) = (ID.into(), format!("#{ID}"));
     (order.cancelled_at, order.cancel_reason, order.closed_at) = (None, None, None);
     order.lines.clear();
     order.refunds.clear();
+    order.note = Some(String::new());
+}
+
+fn strip(order: &mut Order) {
     order.discounts.clear();
     order.charges.clear();
     order.shipping_lines.clear();
@@ -93,7 +104,6 @@ fn strip(order: &mut Order) {
     order.customer = None;
     order.billing_address = None;
     order.attributes = Default::default();
-    order.note = Some(String::new());
 }
 
 fn sold(line: &OrderLine, random: &mut StdRng) -> OrderLine {
@@ -102,8 +112,5 @@ fn sold(line: &OrderLine, random: &mut StdRng) -> OrderLine {
     line.id = number.to_string();
     line.sku = Some(format!("SKU-{number:x}"));
     line.title = (0..3).map(|_| WORDS[random.random_range(0..WORDS.len())]).collect::<Vec<_>>().join(" ");
-    line.discounts.clear();
-    line.taxes.clear();
-    line.attributes = Default::default();
     line
 }

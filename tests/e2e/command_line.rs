@@ -50,7 +50,7 @@ async fn an_unrouted_or_quarantined_event_can_be_planned_again() {
     .await;
 
     world.kill();
-    world.pair.write_config(&world.folder.path().to_owned(), world.address, FLOWS).unwrap();
+    world.pair.write_config(world.folder.path(), world.address, FLOWS).unwrap();
     world.launch();
     world.cli(&["events", "reprocess", "--state", "unrouted"]);
     world.wait_until_clean(Duration::from_secs(20)).await;

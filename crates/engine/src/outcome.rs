@@ -4,7 +4,8 @@ use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, st
 use futures::FutureExt as _;
 use spindel_connect::{Around, CallError, Described, Job, Journal, Repeat};
 use spindel_model::{
-    Action, Attempt, AttemptStep, Change, Delivery, DeliveryId, ErrorClass, Flow, Nature, Performed, Record, Reference, State, Timestamp, Version,
+    Action, Attempt, AttemptStep, Change, Delivery, DeliveryId, ErrorClass, Flow, Nature, Performed, Record, Reference, State,
+    Timestamp, Version,
 };
 use spindel_queue::{Channel, Message, Work};
 use spindel_store::{Claimed, Finish, Finished, Ready};
@@ -138,7 +139,8 @@ async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) ->
 /// Whether this state may be older than one that was read back in the same second: then only another reading can tell.
 fn again(engine: &Engine, flow: &Flow, one: &Claimed) -> Option<Change> {
     let Delivery { entity, version, from, .. } = &one.delivery;
-    let applied = one.applied.filter(|applied| applied.0 % SECOND == 0 && (applied.0..applied.0 + SECOND).contains(&version.0))?;
+    let applied =
+        one.applied.filter(|applied| applied.0 % SECOND == 0 && (applied.0..applied.0 + SECOND).contains(&version.0))?;
     let can_read = engine.wiring().account(from)?.connection.abilities().contains(&Described::Reads(entity.kind));
     let topic = *flow.on.iter().find(|topic| topic.entity() == entity.kind)?;
     let wanted = can_read && flow.action.nature() == Nature::State && applied <= *version;
@@ -250,7 +252,15 @@ impl Outcome {
 
     /// Ended before anything was called.
     fn refused(input: Input) -> Self {
-        Self { message: input.name().into(), input, step: AttemptStep::Perform, class: None, reference: None, read: None, at_source: false }
+        Self {
+            message: input.name().into(),
+            input,
+            step: AttemptStep::Perform,
+            class: None,
+            reference: None,
+            read: None,
+            at_source: false,
+        }
     }
 }
 

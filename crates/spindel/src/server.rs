@@ -107,10 +107,19 @@ fn lock(database: &Path) -> anyhow::Result<File> {
     }
 }
 
+/// Opens the database file; a new one belongs to this user alone, for it holds people's orders.
 pub fn open_store(settings: &Settings) -> anyhow::Result<Arc<SqliteStore>> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = &settings.store.path;
+    File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     let encryption_key = settings.store.encryption_key.as_ref().map(encryption_key).transpose()?;
-    SqliteStore::open(&settings.store.path, spindel_store::Options { encryption_key })
-        .with_context(|| format!("cannot open the store {}", settings.store.path.display()))
+    SqliteStore::open(path, spindel_store::Options { encryption_key })
+        .with_context(|| format!("cannot open the store {}", path.display()))
 }
 
 fn encryption_key(secret: &Secret) -> anyhow::Result<[u8; 32]> {

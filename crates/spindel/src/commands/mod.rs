@@ -62,8 +62,12 @@ fn show_problems(problems: &Problems, out: &Out) -> ExitCode {
 
 /// The store of the config file, for commands that look or mend while a server may run.
 fn store(global: &Global, out: &Out) -> Result<anyhow::Result<Arc<SqliteStore>>, ExitCode> {
-    let loaded = load(&global.config, out)?;
-    Ok(server::open_store(&loaded.settings))
+    let settings = load(&global.config, out)?.settings;
+    if !settings.store.path.exists() {
+        let path = settings.store.path.display();
+        return Ok(Err(anyhow::anyhow!("there is no store at {path} yet: `spindel serve` makes it; a relative path starts where you are")));
+    }
+    Ok(server::open_store(&settings))
 }
 
 /// `let store = opened!(global, out);`: the store, or the right exit.

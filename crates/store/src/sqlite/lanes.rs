@@ -149,10 +149,8 @@ pub(super) fn promote(c: &Connection, lane: Lane, now: Timestamp, announced: Ann
 pub(super) fn yield_to_newer(c: &Connection, lane: Lane, flow: &str, action: ActionKind, now: Timestamp) -> Tried<bool> {
     let Some(head) = head(c, lane)?.filter(|head| head.is_due) else { return Ok(false) };
     let mut statement = c.prepare_cached(BEHIND_OF_KIND)?;
-    let behind = statement.query_map(
-        params![lane.to, lane.from, lane.entity.kind.as_str(), lane.entity.id, flow, action.as_str()],
-        Member::read,
-    )?;
+    let behind = statement
+        .query_map(params![lane.to, lane.from, lane.entity.kind.as_str(), lane.entity.id, flow, action.as_str()], Member::read)?;
     let behind = behind.collect::<Result<Vec<_>, _>>()?;
     let Some(newest) = behind.into_iter().filter(|other| other.rank > head.rank).max_by_key(|other| other.rank) else {
         return Ok(false);
