@@ -1,6 +1,7 @@
 //! A Spindel process with its two neighbours, and the means to look at it from outside.
 
 use serde_json::Value;
+pub use spindel_simulators::pair::FLOWS;
 use spindel_simulators::{pair::Pair, shopify::Options};
 use std::{
     fs::File,
@@ -10,22 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// Orders and refunds to the ERP, retried soon so that tests are quick.
-pub const FLOWS: &str = r#"[flows.orders]
-from = "shop"
-on = ["order.created", "order.updated", "order.paid", "order.cancelled"]
-to = "erp"
-do = "push_order"
-retry = { first = "200ms", factor = 2, max = "2s" }
-
-[flows.refunds]
-from = "shop"
-on = ["refund.created"]
-to = "erp"
-do = "record_refund"
-retry = { first = "200ms", factor = 2, max = "2s" }
-"#;
 
 pub struct World {
     pub pair: Pair,

@@ -74,6 +74,8 @@ pub struct Budget {
     pub maximum: f64,
     pub available: f64,
     pub restore_per_second: f64,
+    /// What the vendor reckons a call of this operation at, where it says so; the next one waits for as much.
+    pub asked: Option<f64>,
 }
 
 /// How an action may be repeated when it is unknown whether it had its effect.

@@ -2,6 +2,7 @@
 
 use spindel_connect::{Budget, Failure, Limits};
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -37,17 +38,19 @@ impl Limiter {
         let cost = limits.budget.map(|budget| Bucket::of(budget, 0.0, now));
         Self {
             parallel: Semaphore::new(limits.parallel.max(1)),
-            buckets: Mutex::new(Buckets { rate, cost, spent: 0.0, not_before: now }),
+            buckets: Mutex::new(Buckets { rate, cost, spent: 0.0, asked: HashMap::new(), not_before: now }),
             max_wait,
         }
     }
 
-    /// Waits for its turn, but never longer than `max_wait`: a longer wait belongs to the engine.
-    pub(crate) async fn acquire(&self, cost: f64) -> Result<Permit<'_>, Failure> {
+    /// Waits for its turn, but never longer than `max_wait`: a longer wait belongs to the engine. `estimate` is the cost
+    /// until the vendor has told it: with too low a one, two calls in a row would be throttled for ever.
+    pub(crate) async fn acquire(&self, operation: &'static str, estimate: f64) -> Result<Permit<'_>, Failure> {
         let deadline = Instant::now() + self.max_wait;
         let place = timeout(self.max_wait, self.parallel.acquire()).await;
         let place = place.map_err(|_| Failure::Limited { wait: self.max_wait })?;
         let place = place.map_err(|closed| Failure::Refused(closed.to_string()))?;
+        let cost = self.buckets().asked.get(operation).copied().unwrap_or(estimate);
         let turn = self.buckets().reserve(cost, Instant::now(), deadline)?;
         let permit = Permit { limiter: self, cost, _place: place };
         sleep_until(turn).await;
@@ -60,9 +63,12 @@ impl Limiter {
         Ok(permit)
     }
 
-    /// The vendor's own word on its cost bucket.
-    pub(crate) fn learn(&self, budget: Budget) {
+    /// The vendor's own word on its cost bucket, and on what this operation costs.
+    pub(crate) fn learn(&self, operation: &'static str, budget: Budget) {
         let mut buckets = self.buckets();
+        if let Some(asked) = budget.asked {
+            buckets.asked.insert(operation, asked);
+        }
         let others = buckets.spent;
         buckets.cost = Some(Bucket::of(budget, others, Instant::now()));
     }
@@ -96,6 +102,8 @@ struct Buckets {
     cost: Option<Bucket>,
     /// Costs of calls that are under way; the vendor's next word does not know them yet.
     spent: f64,
+    /// The vendor's own price of each operation.
+    asked: HashMap<&'static str, f64>,
     not_before: Instant,
 }
 
@@ -171,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_cost_bucket_fills_again_and_never_beyond_its_brim() {
-        let budget = Budget { maximum: 100.0, available: 30.0, restore_per_second: 10.0 };
+        let budget = Budget { maximum: 100.0, available: 30.0, restore_per_second: 10.0, asked: None };
         let (mut buckets, start) = buckets(None, Some(budget));
         assert_eq!(buckets.reserve(50.0, start, start), Err(Failure::Limited { wait: Duration::from_secs(2) }));
         assert_eq!(buckets.reserve(30.0, start, start), Ok(start));
@@ -182,35 +190,44 @@ mod tests {
 
     #[test]
     fn a_bucket_that_never_fills_is_not_waited_for() {
-        let (mut buckets, start) = buckets(None, Some(Budget { maximum: 1.0, available: 0.0, restore_per_second: 0.0 }));
+        let (mut buckets, start) =
+            buckets(None, Some(Budget { maximum: 1.0, available: 0.0, restore_per_second: 0.0, asked: None }));
         assert_eq!(buckets.reserve(1.0, start, start), Err(Failure::Limited { wait: ENDLESS }));
     }
 
     #[tokio::test]
     async fn the_vendors_word_counts_less_what_is_under_way() {
         let limiter = Limiter::new(Limits { per_second: None, parallel: 8, budget: None }, Duration::ZERO);
-        let under_way = limiter.acquire(40.0).await.unwrap();
-        limiter.learn(Budget { maximum: 100.0, available: 50.0, restore_per_second: 1.0 });
-        assert!(matches!(limiter.acquire(20.0).await, Err(Failure::Limited { .. })));
+        let under_way = limiter.acquire("call", 40.0).await.unwrap();
+        limiter.learn("other", Budget { maximum: 100.0, available: 50.0, restore_per_second: 1.0, asked: None });
+        assert!(matches!(limiter.acquire("call", 20.0).await, Err(Failure::Limited { .. })));
         drop(under_way);
-        limiter.learn(Budget { maximum: 100.0, available: 50.0, restore_per_second: 1.0 });
-        assert!(limiter.acquire(20.0).await.is_ok());
+        limiter.learn("other", Budget { maximum: 100.0, available: 50.0, restore_per_second: 1.0, asked: None });
+        assert!(limiter.acquire("call", 20.0).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_call_waits_for_what_the_vendor_asks_not_for_what_was_estimated() {
+        let limiter = Limiter::new(Limits { per_second: None, parallel: 8, budget: None }, Duration::ZERO);
+        limiter.learn("dear", Budget { maximum: 100.0, available: 50.0, restore_per_second: 0.001, asked: Some(70.0) });
+        assert!(matches!(limiter.acquire("dear", 40.0).await, Err(Failure::Limited { .. })));
+        assert!(limiter.acquire("cheap", 40.0).await.is_ok());
     }
 
     #[tokio::test]
     async fn no_more_calls_at_a_time_than_allowed() {
         let limiter = Limiter::new(Limits { parallel: 1, ..Limits::default() }, Duration::ZERO);
-        let first = limiter.acquire(1.0).await.unwrap();
-        assert!(matches!(limiter.acquire(1.0).await, Err(Failure::Limited { .. })));
+        let first = limiter.acquire("call", 1.0).await.unwrap();
+        assert!(matches!(limiter.acquire("call", 1.0).await, Err(Failure::Limited { .. })));
         drop(first);
-        assert!(limiter.acquire(1.0).await.is_ok());
+        assert!(limiter.acquire("call", 1.0).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_vendor_that_asks_for_a_pause_gets_it() {
         let limiter = Limiter::new(Limits::default(), Duration::from_secs(2));
         limiter.hold(Duration::from_secs(60));
-        let Err(Failure::Limited { wait }) = limiter.acquire(1.0).await else { panic!("not limited") };
+        let Err(Failure::Limited { wait }) = limiter.acquire("call", 1.0).await else { panic!("not limited") };
         assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(60), "{wait:?}");
     }
 }

@@ -69,7 +69,7 @@ impl HttpTransport {
 
     async fn call(&self, request: &Request) -> Result<Reply, Failure> {
         let url = self.base.join(&request.path)?;
-        let mut permit = self.limiter.acquire(request.cost).await?;
+        let mut permit = self.limiter.acquire(request.operation, request.cost).await?;
         let reply = match &self.credentials {
             Credentials::Token(tokens) if self.base.owns(&url) => self.call_with_token(tokens, request, url).await,
             Credentials::Fixed(name, value) if self.base.owns(&url) => {
@@ -84,7 +84,7 @@ impl HttpTransport {
             self.limiter.hold(wait);
         }
         if let Some(budget) = (self.budget)(&reply) {
-            self.limiter.learn(budget);
+            self.limiter.learn(request.operation, budget);
         }
         Ok(reply)
     }

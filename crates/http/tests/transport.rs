@@ -353,7 +353,7 @@ async fn after_retry_after_nothing_is_sent_until_then() {
 async fn the_budget_that_an_answer_reports_holds_the_next_call_back() {
     fn budget(reply: &Reply) -> Option<Budget> {
         let available = reply.header("x-left")?.parse().ok()?;
-        Some(Budget { maximum: 1000.0, available, restore_per_second: 1.0 })
+        Some(Budget { maximum: 1000.0, available, restore_per_second: 1.0, asked: None })
     }
     let address = start(Arc::new(Vendor::default())).await;
     let endpoint = Endpoint::new(format!("http://{address}"), Auth::None).limits(Limits::default());

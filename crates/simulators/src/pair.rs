@@ -17,6 +17,22 @@ use std::{
 /// Service products of the ERP for what is no goods.
 const SERVICES: [&str; 4] = ["SHIPPING", "DISCOUNT", "ROUNDING", "CHARGE"];
 
+/// Flows that carry orders and refunds to the ERP. A simulated day is short, so they retry sooner than a shop would.
+pub const FLOWS: &str = r#"[flows.orders]
+from = "shop"
+on = ["order.created", "order.updated", "order.paid", "order.cancelled"]
+to = "erp"
+do = "push_order"
+retry = { first = "200ms", factor = 2, max = "2s" }
+
+[flows.refunds]
+from = "shop"
+on = ["refund.created"]
+to = "erp"
+do = "record_refund"
+retry = { first = "200ms", factor = 2, max = "2s" }
+"#;
+
 pub struct Pair {
     pub shop: ShopifySim,
     pub erp: OdooSim,

@@ -180,7 +180,7 @@ impl Connector for Shopify {
             per_second: None,
             parallel: 8,
             // The smallest plan's, until the first reply tells.
-            budget: Some(Budget { maximum: 2000.0, available: 2000.0, restore_per_second: 100.0 }),
+            budget: Some(Budget { maximum: 2000.0, available: 2000.0, restore_per_second: 100.0, asked: None }),
         });
         Ok((Self { shop, path, secrets, currency, product_key }, endpoint))
     }

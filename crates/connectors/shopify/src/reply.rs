@@ -97,11 +97,13 @@ pub(crate) fn budget(reply: &Reply) -> Option<Budget> {
     struct OnlyCost {
         extensions: Extensions,
     }
-    let status = reply.json::<OnlyCost>().ok()?.extensions.cost?.throttle_status;
+    let cost = reply.json::<OnlyCost>().ok()?.extensions.cost?;
+    let status = cost.throttle_status;
     Some(Budget {
         maximum: status.maximum_available,
         available: status.currently_available,
         restore_per_second: status.restore_rate,
+        asked: cost.requested_query_cost,
     })
 }
 
@@ -156,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_is_read_off_every_reply() {
+    fn the_bucket_and_the_cost_are_read_off_every_reply() {
         let budget = budget(&reply(200, &failure("THROTTLED"))).unwrap();
-        assert_eq!(budget, Budget { maximum: 2000.0, available: 150.0, restore_per_second: 100.0 });
+        assert_eq!(budget, Budget { maximum: 2000.0, available: 150.0, restore_per_second: 100.0, asked: Some(400.0) });
     }
 }

@@ -48,7 +48,11 @@ fn log(global: &Global, quiet: bool) {
 
 /// The config file, or an exit after all its problems were shown.
 fn load(path: &Path, out: &Out) -> Result<Loaded, ExitCode> {
-    spindel_config::load(path, &|name| std::env::var(name).ok()).map_err(|problems| show_problems(&problems, out))
+    load_with(path, &|name| std::env::var(name).ok(), out)
+}
+
+fn load_with(path: &Path, env: spindel_config::Env<'_>, out: &Out) -> Result<Loaded, ExitCode> {
+    spindel_config::load(path, env).map_err(|problems| show_problems(&problems, out))
 }
 
 fn show_problems(problems: &Problems, out: &Out) -> ExitCode {
@@ -62,7 +66,9 @@ fn show_problems(problems: &Problems, out: &Out) -> ExitCode {
 
 /// The store of the config file, for commands that look or mend while a server may run.
 fn store(global: &Global, out: &Out) -> Result<anyhow::Result<Arc<SqliteStore>>, ExitCode> {
-    let settings = load(&global.config, out)?.settings;
+    // Nobody is called, so the vendors' secrets need not be set in the shell of whoever looks.
+    let unset = |name: &str| std::env::var(name).ok().or_else(|| Some("unset".into()));
+    let settings = load_with(&global.config, &unset, out)?.settings;
     if !settings.store.path.exists() {
         let path = settings.store.path.display();
         return Ok(Err(anyhow::anyhow!("there is no store at {path} yet: `spindel serve` makes it; a relative path starts where you are")));

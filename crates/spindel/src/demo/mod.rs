@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use spindel_simulators::{
-    pair::{Account, Pair},
+    pair::{Account, FLOWS, Pair},
     shopify::{Delivery, Forged, Options, Sent},
 };
 use std::{
@@ -23,22 +23,6 @@ use std::{
     time::{Duration, Instant},
 };
 use story::Told;
-
-/// Flows of the demo. Its day lasts a minute, so it retries sooner than a shop would.
-const FLOWS: &str = r#"[flows.orders]
-from = "shop"
-on = ["order.created", "order.updated", "order.paid", "order.cancelled"]
-to = "erp"
-do = "push_order"
-retry = { first = "500ms", factor = 2, max = "5s" }
-
-[flows.refunds]
-from = "shop"
-on = ["refund.created"]
-to = "erp"
-do = "record_refund"
-retry = { first = "500ms", factor = 2, max = "5s" }
-"#;
 
 /// All that the demo found out, as `--json` prints it.
 #[derive(Serialize)]
