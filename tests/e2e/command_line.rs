@@ -84,6 +84,26 @@ async fn check_tries_the_credentials_when_asked() {
     assert_eq!(code, 4, "{report:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_subscriptions_are_seen_and_registered() {
+    let world = World::start(FLOWS, Options::plus()).await;
+    let listed = world.cli(&["subscriptions", "list", "shop"]);
+    let create = |rows: &Value| rows.as_array().unwrap().iter().find(|row| row["topic"] == "orders/create").unwrap().clone();
+    assert_eq!(create(&listed)["addresses"], Value::Array(vec![]), "{listed:#}");
+    assert_eq!(world.cli_with_code(&["subscriptions", "repair", "shop"]).0, 1, "without a public address");
+
+    let config = std::fs::read_to_string(world.config()).unwrap();
+    std::fs::write(world.config(), config.replacen("[server]", "[server]\npublic_url = \"https://hooks.example.no\"", 1))
+        .unwrap();
+    let repaired = world.cli(&["subscriptions", "repair", "shop"]);
+    assert_eq!(create(&repaired)["registered"], true, "{repaired:#}");
+    let again = world.cli(&["subscriptions", "repair", "shop"]);
+    assert_eq!(
+        (&create(&again)["registered"], &create(&again)["addresses"][0]),
+        (&false.into(), &"https://hooks.example.no/in/shop".into())
+    );
+}
+
 #[test]
 fn every_mistake_of_a_config_is_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -71,6 +71,9 @@ pub enum Command {
     /// The whole journey of one thing across all systems
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Which webhooks a vendor sends here
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
     /// Send a signed test webhook to a running Spindel
     Send(SendArgs),
     /// Print a completion script
@@ -201,6 +204,20 @@ pub struct ChooseArgs {
 pub enum TraceCommand {
     /// One order, by its number in the shop or in the ERP
     Order { number: String },
+}
+
+#[derive(Subcommand)]
+pub enum SubscriptionsCommand {
+    /// The topics that Spindel wants, and where the vendor sends them
+    List {
+        /// As in `[connections.NAME]`
+        connection: String,
+    },
+    /// Register those that are missing, at `server.public_url`
+    Repair {
+        /// As in `[connections.NAME]`
+        connection: String,
+    },
 }
 
 #[derive(Args)]

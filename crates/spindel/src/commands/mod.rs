@@ -6,6 +6,7 @@ mod deliveries;
 mod events;
 mod send;
 mod serve;
+mod subscriptions;
 mod trace;
 
 use crate::{
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         Command::Events(command) => events::run(&cli.global, command, out).await,
         Command::Deliveries(command) => deliveries::run(&cli.global, command, out).await,
         Command::Trace(command) => trace::run(&cli.global, command, out).await,
+        Command::Subscriptions(command) => subscriptions::run(&cli.global, command, out).await,
         Command::Send(args) => send::run(&cli.global, &args, out).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
@@ -71,7 +73,9 @@ fn store(global: &Global, out: &Out) -> Result<anyhow::Result<Arc<SqliteStore>>,
     let settings = load_with(&global.config, &unset, out)?.settings;
     if !settings.store.path.exists() {
         let path = settings.store.path.display();
-        return Ok(Err(anyhow::anyhow!("there is no store at {path} yet: `spindel serve` makes it; a relative path starts where you are")));
+        return Ok(Err(anyhow::anyhow!(
+            "there is no store at {path} yet: `spindel serve` makes it; a relative path starts where you are"
+        )));
     }
     Ok(server::open_store(&settings))
 }
