@@ -11,4 +11,5 @@ mod lanes;
 mod real_odoo;
 mod reload;
 mod unknown_outcome;
+mod way_back;
 mod world;
