@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod journey;
 mod lanes;
+mod mappings;
 mod real_odoo;
 mod reload;
 mod unknown_outcome;

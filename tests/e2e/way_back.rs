@@ -62,12 +62,12 @@ async fn stock_and_prices_of_the_erp_reach_the_shop() {
     let world = world().await;
     let (sku, location) = (world.pair.shop.skus()[0].clone(), world.pair.shop.locations()[0].clone());
     world.pair.erp.set_stock(&sku, "WH/Stock", 77);
-    world.pair.erp.set_price(&sku, Decimal::new(123_45, 2));
+    world.pair.erp.set_price(&sku, Decimal::new(12_345, 2));
 
     wait_for("the ERP's stock in the shop", Duration::from_secs(30), || world.pair.shop.stock(&sku, Some(&location)) == Some(77))
         .await;
     wait_for("the ERP's price in the shop", Duration::from_secs(30), || {
-        world.pair.shop.variants().iter().any(|variant| variant.sku == sku && variant.price == Decimal::new(123_45, 2))
+        world.pair.shop.variants().iter().any(|variant| variant.sku == sku && variant.price == Decimal::new(12_345, 2))
     })
     .await;
     // Written once, and not again at every poll.

@@ -21,7 +21,15 @@ pub struct Gate {
     outcomes: VecDeque<(Timestamp, bool)>,
     breaker: Breaker,
     throttled_until: Option<Timestamp>,
-    paused: Option<(Timestamp, String)>,
+    paused: Option<Pause>,
+}
+
+#[derive(Clone, Debug)]
+struct Pause {
+    until: Timestamp,
+    reason: String,
+    /// When one call was let through to see whether the credentials were mended.
+    probe: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,12 +65,12 @@ impl Gate {
         if let Some(until) = self.throttled_until.filter(|until| *until > now) {
             return Pass::Closed { until, why: "throttled by the vendor".into() };
         }
-        if let Some((until, reason)) = self.paused.clone() {
-            if until > now {
-                return Pass::Closed { until, why: format!("paused: {reason}") };
+        if let Some(pause) = &mut self.paused {
+            if pause.until > now {
+                return Pass::Closed { until: pause.until, why: format!("paused: {}", pause.reason) };
             }
             // One try to see whether the credentials were mended; the next refusal pauses again.
-            self.paused = Some((now + LONGEST_REST, reason));
+            (pause.until, pause.probe) = (now + LONGEST_REST, Some(now));
             return Pass::OneOnly;
         }
         match self.breaker {
@@ -78,10 +86,15 @@ impl Gate {
         }
     }
 
-    /// The leave was not used: there was nothing to call for.
+    /// The leave was not used, there was nothing to call for; or what came of it tells nothing. Another call may try.
     pub fn unused(&mut self) {
         if let Breaker::HalfOpen { since, rest } = self.breaker {
             self.breaker = Breaker::Open { until: since, rest };
+        }
+        if let Some(pause) = &mut self.paused
+            && let Some(probe) = pause.probe.take()
+        {
+            pause.until = probe;
         }
     }
 
@@ -124,13 +137,15 @@ impl Gate {
     }
 
     pub fn throttle(&mut self, until: Timestamp) {
+        self.unused();
         self.throttled_until = self.throttled_until.max(Some(until));
     }
 
     /// True when the connection was not paused before.
     pub fn pause(&mut self, until: Timestamp, reason: String) -> bool {
+        self.unused();
         let first = self.paused.is_none();
-        self.paused = Some((until, reason));
+        self.paused = Some(Pause { until, reason, probe: None });
         first
     }
 
@@ -221,6 +236,25 @@ mod tests {
         gate.throttle(at(30));
         assert!(matches!(gate.pass(at(59)), Pass::Closed { .. }));
         assert_eq!(gate.pass(at(60)), Pass::Open);
+    }
+
+    #[test]
+    fn a_probe_that_told_nothing_leaves_the_leave_to_the_next() {
+        let mut failing = Gate::default();
+        for second in 0..10 {
+            failing.failed(at(second));
+        }
+        let mut refused = Gate::default();
+        refused.pause(at(12), "no".into());
+        for mut gate in [failing, refused] {
+            assert_eq!(gate.pass(at(20)), Pass::OneOnly);
+            assert!(matches!(gate.pass(at(20)), Pass::Closed { .. }));
+            gate.unused();
+            assert_eq!(gate.pass(at(20)), Pass::OneOnly);
+            gate.throttle(at(30));
+            assert!(matches!(gate.pass(at(29)), Pass::Closed { .. }));
+            assert_eq!(gate.pass(at(30)), Pass::OneOnly);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// How long a receive may wait before slots and settings are looked at again.
@@ -23,6 +23,8 @@ struct Slots {
     free: Arc<Semaphore>,
     /// Slots that retries and replays hold; the reserved rest is for fresh work.
     again: Arc<AtomicUsize>,
+    /// One of those was left.
+    again_left: Arc<Notify>,
     running: Arc<Mutex<HashMap<DeliveryId, u64>>>,
 }
 
@@ -45,7 +47,12 @@ pub(crate) async fn dispatch(engine: Arc<Engine>, to: String, stop: Cancellation
 
 async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken, mut consumer: Box<dyn Consumer>) {
     let Some(account) = engine.wiring().account(to).cloned() else { return };
-    let slots = Slots { free: Arc::new(Semaphore::new(account.concurrency)), again: Arc::default(), running: Arc::default() };
+    let slots = Slots {
+        free: Arc::new(Semaphore::new(account.concurrency)),
+        again: Arc::default(),
+        again_left: Arc::default(),
+        running: Arc::default(),
+    };
     let heartbeat = engine.tasks().spawn(keep_leases(Arc::clone(engine), Arc::clone(&slots.running), account.lease()));
     let mut waiting: VecDeque<Message> = VecDeque::new();
     while let Ok(first) = tokio::select! {
@@ -63,7 +70,12 @@ async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken,
             } else {
                 (account.concurrency - account.reserved()).saturating_sub(slots.again.load(Ordering::Relaxed))
             };
-            match tokio::time::timeout(RECEIVE_FOR, consumer.receive(most, for_again.min(most))).await {
+            let received = tokio::select! {
+                received = tokio::time::timeout(RECEIVE_FOR, consumer.receive(most, for_again.min(most))) => received,
+                // Asked for fresh work only, and meanwhile the rest may come in again.
+                () = slots.again_left.notified(), if for_again == 0 => continue,
+            };
+            match received {
                 Err(_) => continue,
                 Ok(Ok(messages)) => waiting.extend(messages),
                 Ok(Err(error)) => {
@@ -176,7 +188,8 @@ fn run(
     permit: OwnedSemaphorePermit,
     again: bool,
 ) {
-    let (engine_, running, counter) = (Arc::clone(engine), Arc::clone(&slots.running), Arc::clone(&slots.again));
+    let (engine_, running) = (Arc::clone(engine), Arc::clone(&slots.running));
+    let (counter, left) = (Arc::clone(&slots.again), Arc::clone(&slots.again_left));
     let ids: Vec<(DeliveryId, u64)> = group.iter().map(|one| (one.delivery.id, one.delivery.fence)).collect();
     running.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.iter().copied());
     if again {
@@ -192,6 +205,7 @@ fn run(
             counter.fetch_sub(1, Ordering::Relaxed);
         }
         drop(permit);
+        left.notify_one();
     });
 }
 

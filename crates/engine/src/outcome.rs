@@ -43,7 +43,10 @@ pub(crate) async fn carry_out(engine: &Arc<Engine>, account: &Account, group: Ve
     let outcomes = match AssertUnwindSafe(limited).catch_unwind().await {
         Ok(Ok(outcomes)) => outcomes,
         Ok(Err(_)) => group.iter().map(|one| Outcome::of_error(timed_out(account), one.in_doubt)).collect(),
-        Err(_) => group.iter().map(|_| Outcome::panicked()).collect(),
+        Err(_) => group
+            .iter()
+            .map(|one| if one.in_doubt { Outcome::panicked().still_in_doubt() } else { Outcome::panicked() })
+            .collect(),
     };
     write(engine, account, Some(&flow), group, outcomes, started, &journal).await;
 }
@@ -234,6 +237,7 @@ impl Outcome {
     fn still_in_doubt(self) -> Self {
         match self.input {
             Input::Failed(error) => Self { input: Input::LookUpFailed(error), step: AttemptStep::LookUp, ..self },
+            Input::Panicked => Self::of_error(CallError::new("look_up", ErrorClass::Bug, self.message), true),
             input => Self { input, ..self },
         }
     }
@@ -297,7 +301,7 @@ async fn write(
         match step(&one.delivery.state, outcome.input, &case, now) {
             Ok(next) => {
                 log(one, &attempt, &next);
-                consequences(engine, if at_source { &one.delivery.from } else { &account.name }, &next, now);
+                consequences(engine, account, at_source.then_some(&one.delivery.from), &next, now);
                 finishes.push(finish(one, next, attempt, (outcome.reference, outcome.read), now));
             }
             Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
@@ -358,7 +362,12 @@ fn finish(
     }
 }
 
-fn consequences(engine: &Engine, connection: &str, next: &Step, now: Timestamp) {
+/// What came of it for the gate of the destination, or of the source where that is to blame.
+fn consequences(engine: &Engine, account: &Account, blamed: Option<&str>, next: &Step, now: Timestamp) {
+    if blamed.is_some() || next.consequences.iter().all(|it| *it == Consequence::Applied) {
+        engine.gate(&account.name, crate::Gate::unused);
+    }
+    let connection = blamed.unwrap_or(&account.name);
     for consequence in &next.consequences {
         match consequence {
             Consequence::Applied => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 const JITTER: f64 = 0.2;
 
 /// Longest wait that a vendor's `Retry-After` can ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 
 /// Wait after `failed` failed attempts (1 for the first): the schedule's interval with jitter, or what the vendor asked for
 /// when that is longer.

@@ -1,6 +1,6 @@
 //! The delivery state machine: one pure function decides, everything else carries out.
 
-use crate::delay;
+use crate::{delay, retry::LONGEST_ASKED};
 use spindel_connect::{CallError, Effect as CallEffect, Repeat};
 use spindel_model::RetryPolicy;
 use spindel_model::{DeliveryId, ErrorClass, Lease, State, Timestamp};
@@ -156,6 +156,7 @@ fn running(input: Input, case: &Case, now: Timestamp) -> Option<Step> {
 fn failed(error: CallError, case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
     let wait = delay(&case.policy, attempts, error.retry_after);
+    let asked = error.retry_after.map(|asked| asked.min(LONGEST_ASKED));
     let reason = error.to_string();
     let dead = |class| Step {
         state: State::Dead { class, reason: reason.clone() },
@@ -168,11 +169,11 @@ fn failed(error: CallError, case: &Case, now: Timestamp) -> Step {
         }
         ErrorClass::Transient => again_or_give_up(case, now, attempts, wait, &reason),
         ErrorClass::RateLimited => {
-            let until = after(now, error.retry_after.unwrap_or(case.policy.first));
+            let until = after(now, asked.unwrap_or(case.policy.first));
             Step { state: State::Due { at: until }, attempts: case.attempts, consequences: vec![Consequence::Throttle { until }] }
         }
         ErrorClass::Auth => {
-            let until = after(now, AUTH_REST.max(error.retry_after.unwrap_or_default()));
+            let until = after(now, AUTH_REST.max(asked.unwrap_or_default()));
             Step {
                 state: State::Due { at: until },
                 attempts: case.attempts,
@@ -220,8 +221,9 @@ fn unanswered(case: &Case, now: Timestamp, attempts: u32, wait: Duration, conseq
 fn panicked(case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
     if attempts >= MOST_PANICS {
-        let reason =
-            "a panic, twice: a bug in the connector or in Spindel; please report it with this delivery's attempts".to_owned();
+        let reason = format!(
+            "a panic at attempt {attempts}: a bug in the connector or in Spindel; please report it with this delivery's attempts"
+        );
         return Step { state: State::Dead { class: ErrorClass::Bug, reason }, attempts, consequences: Vec::new() };
     }
     unanswered(case, now, attempts, delay(&case.policy, attempts, None), Vec::new())
@@ -236,7 +238,12 @@ fn look_up_failed(error: CallError, case: &Case, now: Timestamp) -> Step {
     let consequences = match error.class {
         ErrorClass::RateLimited => look_up_at.map(|until| Consequence::Throttle { until }).into_iter().collect(),
         ErrorClass::Auth => vec![Consequence::PauseConnection { until: after(now, AUTH_REST), reason: error.to_string() }],
-        _ => vec![Consequence::CountFailure],
+        ErrorClass::Transient => vec![Consequence::CountFailure],
+        ErrorClass::Bug => Vec::new(),
+        // It answered, if not what was hoped for.
+        ErrorClass::Config | ErrorClass::Data | ErrorClass::MissingDependency | ErrorClass::Gone => {
+            vec![Consequence::CountSuccess]
+        }
     };
     Step { state: State::InDoubt { look_up_at }, attempts, consequences }
 }
@@ -350,6 +357,29 @@ mod tests {
         let asked = CallError { retry_after: Some(Duration::from_secs(900)), ..error(ErrorClass::RateLimited, CallEffect::None) };
         let got = step(&running(), Input::Failed(asked), &case(Repeat::Harmless), now()).unwrap();
         assert_eq!(got.state, State::Due { at: now() + Duration::from_secs(900) });
+    }
+
+    #[test]
+    fn nobody_waits_for_years_because_a_vendor_says_so() {
+        for class in [ErrorClass::RateLimited, ErrorClass::Auth] {
+            let asked = CallError { retry_after: Some(Duration::from_secs(1_000_000_000)), ..error(class, CallEffect::None) };
+            let got = step(&running(), Input::Failed(asked), &case(Repeat::Harmless), now()).unwrap();
+            assert_eq!(got.state, State::Due { at: now() + LONGEST_ASKED }, "{class}");
+        }
+    }
+
+    #[test]
+    fn a_look_up_that_is_refused_is_no_sign_of_a_failing_destination() {
+        for (class, counted) in [
+            (ErrorClass::Transient, vec![Consequence::CountFailure]),
+            (ErrorClass::Data, vec![Consequence::CountSuccess]),
+            (ErrorClass::Gone, vec![Consequence::CountSuccess]),
+            (ErrorClass::Bug, Vec::new()),
+        ] {
+            let input = Input::LookUpFailed(error(class, CallEffect::None));
+            let got = step(&running(), input, &case(Repeat::LookUpFirst), now()).unwrap();
+            assert_eq!((got.state.name(), got.consequences), ("in_doubt", counted), "{class}");
+        }
     }
 
     fn states() -> impl Strategy<Value = State> {

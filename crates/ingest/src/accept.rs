@@ -253,6 +253,7 @@ fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_vendor_key_never_hides_a_differing_body_or_topic() {
@@ -267,6 +268,35 @@ mod tests {
             key("orders/createe1", None, "{}"),
         ] {
             assert_ne!(first, other);
+        }
+    }
+
+    /// Topic, vendor key and body out of few letters, so that parts of two events often run together as the same text.
+    fn parts() -> impl Strategy<Value = (String, Option<String>, Vec<u8>)> {
+        ("[ab]{0,3}", proptest::option::of("[ab]{0,3}"), proptest::collection::vec(b'a'..=b'b', 0..4))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn only_what_is_the_same_in_every_part_has_the_same_key(one in parts(), other in parts()) {
+            let key = |(topic, vendor, body): &(String, Option<String>, Vec<u8>)| {
+                dedupe_key(topic, vendor.as_deref(), &Bytes::from(body.clone()))
+            };
+            // An empty key of the vendor's says as little as none.
+            let said = |(topic, vendor, body): &(String, Option<String>, Vec<u8>)| {
+                (topic.clone(), vendor.clone().unwrap_or_default(), body.clone())
+            };
+            prop_assert_eq!(key(&one) == key(&other), said(&one) == said(&other));
+            prop_assert_eq!(key(&one), key(&one.clone()));
+        }
+
+        #[test]
+        fn any_change_of_any_byte_of_a_body_makes_another_event(body in proptest::collection::vec(any::<u8>(), 1..200), place in any::<proptest::sample::Index>(), flip in 1u8..) {
+            let mut differing = body.clone();
+            differing[place.index(body.len())] ^= flip;
+            let key = |body: Vec<u8>| dedupe_key("orders/create", Some("e1"), &Bytes::from(body));
+            prop_assert_ne!(key(body), key(differing));
         }
     }
 

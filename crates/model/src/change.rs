@@ -200,9 +200,6 @@ names! {
     MentionKind, "search key" {
         OrderId = "order_id",
         OrderNumber = "order_number",
-        Sku = "sku",
-        Tracking = "tracking",
-        Customer = "customer",
     }
 }
 
@@ -212,53 +209,22 @@ pub fn normalised_number(number: &str) -> String {
 }
 
 impl Change {
-    /// What a person may search for to find this change; no personal data.
+    /// The orders under which a person may search for this change; no personal data.
+    ///
+    /// Each is a row in the store's index, so only what is searched for is listed.
     pub fn mentions(&self) -> Vec<Mention> {
-        let mut found = Vec::new();
-        let mut add = |kind, value: &str| {
-            let mention = Mention { kind, value: value.to_owned() };
-            if !value.is_empty() && !found.contains(&mention) {
-                found.push(mention);
+        let order = match &self.record {
+            Record::Order(it) => it.reference(),
+            Record::Refund(it) => it.order.clone(),
+            Record::Transaction { order, .. } => order.clone(),
+            Record::Shipment(it) => it.order.clone(),
+            Record::Nudge | Record::Deleted if self.entity.kind == EntityKind::Order => {
+                OrderRef { id: Some(self.entity.id.clone()), number: None }
             }
+            _ => OrderRef::default(),
         };
-        let mut order = |reference: &OrderRef| {
-            if let Some(id) = &reference.id {
-                add(MentionKind::OrderId, id);
-            }
-            if let Some(number) = &reference.number {
-                add(MentionKind::OrderNumber, &normalised_number(number));
-            }
-        };
-        match &self.record {
-            Record::Order(it) => {
-                order(&it.reference());
-                for sku in it.lines.iter().filter_map(|line| line.sku.as_deref()) {
-                    add(MentionKind::Sku, sku);
-                }
-            }
-            Record::Refund(it) => order(&it.order),
-            Record::Transaction { order: reference, .. } => order(reference),
-            Record::Shipment(it) => {
-                order(&it.order);
-                for tracking in &it.tracking {
-                    add(MentionKind::Tracking, &tracking.number);
-                }
-            }
-            Record::Product(it) => {
-                for sku in it.variants.iter().filter_map(|variant| variant.sku.as_deref()) {
-                    add(MentionKind::Sku, sku);
-                }
-            }
-            Record::Stock(it) => add(MentionKind::Sku, it.sku.as_deref().unwrap_or_default()),
-            Record::Price(it) => add(MentionKind::Sku, &it.sku),
-            Record::Customer(it) => add(MentionKind::Customer, &it.id),
-            Record::Nudge | Record::Deleted => match self.entity.kind {
-                EntityKind::Order => add(MentionKind::OrderId, &self.entity.id),
-                EntityKind::Customer => add(MentionKind::Customer, &self.entity.id),
-                _ => {}
-            },
-            Record::Privacy(_) | Record::Shop(_) => {}
-        }
-        found
+        let id = order.id.map(|value| Mention { kind: MentionKind::OrderId, value });
+        let number = order.number.map(|number| Mention { kind: MentionKind::OrderNumber, value: normalised_number(&number) });
+        id.into_iter().chain(number).filter(|mention| !mention.value.is_empty()).collect()
     }
 }
