@@ -78,6 +78,22 @@ async fn a_signed_body_that_is_no_json_is_taken_and_quarantined_with_a_reason() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_genuine_webhook_that_does_not_say_its_topic_is_taken_and_quarantined_with_a_reason() {
+    let world = World::start(FLOWS, Options::plus()).await;
+    let body = br#"{"id":1}"#;
+    let request = Client::new()
+        .post(format!("http://{}/in/shop", world.address))
+        .header("X-Shopify-Hmac-Sha256", sign(body))
+        .body(body.to_vec());
+    assert_eq!(status(request).await, 200);
+    wait_for("quarantine", Duration::from_secs(10), || {
+        let events = world.cli(&["events", "list", "--state", "quarantined"]);
+        events[0]["reason"].as_str().is_some_and(|reason| reason.contains("x-shopify-topic"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_webhook_is_answered_alike_and_counted_and_a_differing_body_is_never_dropped() {
     let world = World::start(FLOWS, Options::plus()).await;
     let send = async |body: &[u8], topic: &'static str| {

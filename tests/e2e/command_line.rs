@@ -70,8 +70,9 @@ async fn send_posts_a_signed_example_that_is_accepted() {
         .to_owned();
     let sent = world.cli(&["send", "shop", &fixture]);
     assert_eq!(sent["status"], 200, "{sent:#}");
-    let (code, _) = world.cli_with_code(&["send", "shop", "no_such_fixture"]);
+    let (code, refused) = world.cli_with_code(&["send", "shop", "no_such_fixture"]);
     assert_eq!(code, 6);
+    assert!(refused["error"].as_str().unwrap().contains("no_such_fixture"), "{refused:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! A new config without a dropped request, and a stop that finishes what runs.
 
 use crate::world::{FLOWS, World, wait_for};
-use spindel_simulators::shopify::Options;
-use std::time::Duration;
+use spindel_simulators::{fault::Fault, shopify::Options};
+use std::{process::Command, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_drops_no_request_and_takes_the_new_flows() {
@@ -38,4 +38,44 @@ async fn a_stop_finishes_what_runs_and_a_start_goes_on() {
     assert!(world.deliveries("running").is_empty());
     world.launch();
     world.wait_until_clean(Duration::from_secs(30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_says_what_it_cannot_change() {
+    let world = World::start(FLOWS, Options::plus()).await;
+    let config = std::fs::read_to_string(world.config()).unwrap();
+    std::fs::write(world.config(), config.replace("[store]", "[store]\nretention = \"2d\"")).unwrap();
+    world.signal("HUP");
+    wait_for("the warning", Duration::from_secs(10), || world.log().contains("[store] takes effect with the next start")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_slow_poll() {
+    let stock = r#"[flows.stock]
+from = "erp"
+on = ["stock.changed"]
+to = "shop"
+do = "set_stock"
+every = "1s"
+"#;
+    let mut world = World::prepare(stock, Options::plus()).await;
+    world.pair.erp.faults().set(Some(Fault::Slow(Duration::from_secs(25))));
+    world.launch();
+    wait_for("a poll under way", Duration::from_secs(10), || world.pair.erp.faults().counts().contains_key("slow")).await;
+    world.signal("TERM");
+    assert!(world.wait_for_end(Duration::from_secs(10)).success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mappings_still_run_after_an_upgrade_has_replaced_the_program_on_disk() {
+    let flows = FLOWS.replacen("do = \"push_order\"", "do = \"push_order\"\nmap = \".\"", 1);
+    let mut world = World::prepare(&flows, Options::plus()).await;
+    let program = world.folder.path().join("spindel");
+    std::fs::copy(env!("CARGO_BIN_EXE_spindel"), &program).unwrap();
+    world.launch_with(Command::new(&program));
+    std::fs::remove_file(&program).unwrap();
+    world.signal("HUP");
+    wait_for("the reload", Duration::from_secs(10), || world.log().contains("config reloaded")).await;
+    world.pair.shop.place_random_order().unwrap();
+    world.wait_until_clean(Duration::from_secs(20)).await;
 }

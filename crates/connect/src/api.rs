@@ -205,13 +205,24 @@ impl Call<'_> {
         Exchange {
             operation: self.request.operation.to_owned(),
             method: self.request.method.to_string(),
-            path: self.request.path.clone(),
+            path: kept_path(&self.request.path),
             status: result.as_ref().ok().map(|reply| reply.status),
             millis: u64::try_from(took.as_millis()).unwrap_or_default(),
             request: redacted(&self.request.body),
             response: result.as_ref().ok().and_then(|reply| redacted(&reply.body)),
             error: result.as_ref().err().map(ToString::to_string),
         }
+    }
+}
+
+/// A path as it may be kept. Whole addresses come from the settings or from a vendor, and often are the secret themselves.
+fn kept_path(path: &str) -> String {
+    let Some((scheme, rest)) = path.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?'])) else {
+        return path.to_owned();
+    };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, below)) if !below.is_empty() => format!("{scheme}://{host}/…"),
+        _ => path.to_owned(),
     }
 }
 
@@ -239,3 +250,21 @@ impl Failure {
 
 /// Reads a vendor's remaining budget off a reply; see [`crate::Connector::budget`].
 pub type BudgetFn = fn(&Reply) -> Option<Budget>;
+
+#[cfg(test)]
+mod tests {
+    use super::kept_path;
+
+    #[test]
+    fn of_a_whole_address_only_the_host_is_kept() {
+        for (path, kept) in [
+            ("/json/2/sale.order/search?limit=1", "/json/2/sale.order/search?limit=1"),
+            ("/go?to=https://elsewhere.example/a", "/go?to=https://elsewhere.example/a"),
+            ("https://hooks.example.com/services/T1/s3cret", "https://hooks.example.com/…"),
+            ("https://hooks.example.com?key=s3cret", "https://hooks.example.com/…"),
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
+        ] {
+            assert_eq!(kept_path(path), kept);
+        }
+    }
+}

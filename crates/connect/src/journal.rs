@@ -36,7 +36,7 @@ pub fn redacted(body: &[u8]) -> Option<String> {
             mask(&mut json);
             json.to_string()
         }
-        Err(_) => match std::str::from_utf8(&body[..body.len().min(KEPT_BODY)]) {
+        Err(_) => match std::str::from_utf8(body) {
             Ok(text) => text.to_owned(),
             Err(_) => format!("({} bytes, not text)", body.len()),
         },
@@ -90,6 +90,8 @@ mod tests {
     fn long_bodies_are_cut_at_a_character() {
         let kept = redacted("ø".repeat(KEPT_BODY).as_bytes()).unwrap();
         assert!(kept.len() <= KEPT_BODY + "…".len());
+        let odd = redacted(format!("x{}", "ø".repeat(KEPT_BODY)).as_bytes()).unwrap();
+        assert!(odd.starts_with("xø") && odd.len() <= KEPT_BODY + "…".len(), "{odd}");
     }
 
     #[test]

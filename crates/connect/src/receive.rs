@@ -69,8 +69,18 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ParseError> {
     Ok(value)
 }
 
-/// Serde repeats the offending text in quotes; it may be a person's name.
+/// Serde repeats the offending value, text in quotes and numbers in backticks; it may be a person's name or telephone.
 fn without_values(message: &str) -> String {
+    for (what, end) in
+        [("invalid type: ", ", expected "), ("invalid value: ", ", expected "), ("unknown variant ", "`, expected ")]
+    {
+        let Some(rest) = message.strip_prefix(what) else { continue };
+        // The value comes first and may hold anything; what was expected is serde's own text.
+        let Some((found, expected)) = rest.rsplit_once(end) else { break };
+        let kind = found.find(['"', '`']).map_or(found, |at| found[..at].trim_end());
+        let value = if kind.len() == found.len() { "" } else { " …" };
+        return format!("{what}{kind}{value}, expected {expected}").replace("  ", " ");
+    }
     let mut out = String::new();
     let mut quoted = false;
     for piece in message.split('"') {
@@ -90,4 +100,42 @@ pub struct Answer {
     pub status: StatusCode,
     pub content_type: &'static str,
     pub body: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Person {
+        name: Option<u8>,
+        phone: Option<String>,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Guest,
+        Member,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_place_and_never_repeated() {
+        for (body, at, problem) in [
+            (r#"{"name":"Kari"}"#, "name", "invalid type: string …, expected u8"),
+            (r#"{"name":"Kari \"K\" Nordmann, expected by `x`"}"#, "name", "invalid type: string …, expected u8"),
+            (r#"{"name":4799}"#, "name", "invalid value: integer …, expected u8"),
+            (r#"{"phone":4798765432}"#, "phone", "invalid type: integer …, expected a string"),
+            (r#"{"phone":{"at":"home"}}"#, "phone", "invalid type: map, expected a string"),
+            (r#"{"kind":"kari@example.com"}"#, "kind", "unknown variant …, expected `guest` or `member`"),
+        ] {
+            let error = parse::<Person>(body.as_bytes()).unwrap_err();
+            let ParseError::Json { at: place, problem: told } = error else { panic!("{error}") };
+            assert_eq!(place, at, "{body}");
+            assert!(told.starts_with(problem), "{told}");
+        }
+    }
 }

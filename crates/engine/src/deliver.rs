@@ -25,8 +25,11 @@ struct Slots {
     again: Arc<AtomicUsize>,
     /// One of those was left.
     again_left: Arc<Notify>,
-    running: Arc<Mutex<HashMap<DeliveryId, u64>>>,
+    running: Running,
 }
+
+/// What runs, and the fence of its lease.
+type Running = Arc<Mutex<HashMap<DeliveryId, u64>>>;
 
 pub(crate) async fn dispatch(engine: Arc<Engine>, to: String, stop: CancellationToken) {
     let channel = Channel::Deliver(to.clone());
@@ -53,7 +56,9 @@ async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken,
         again_left: Arc::default(),
         running: Arc::default(),
     };
-    let heartbeat = engine.tasks().spawn(keep_leases(Arc::clone(engine), Arc::clone(&slots.running), account.lease()));
+    let leaving = CancellationToken::new();
+    engine.tasks().spawn(keep_leases(Arc::clone(engine), Arc::clone(&slots.running), account.lease(), leaving.clone()));
+    let _leave_at_the_end = leaving.drop_guard();
     let mut waiting: VecDeque<Message> = VecDeque::new();
     while let Ok(first) = tokio::select! {
         () = stop.cancelled() => Err(()),
@@ -95,7 +100,6 @@ async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken,
         };
         start(engine, to, &slots, taken, first, &mut consumer).await;
     }
-    heartbeat.abort();
 }
 
 /// Leases what the messages name and starts it.
@@ -210,9 +214,12 @@ fn run(
 }
 
 /// Prolongs the leases of what runs, so that a long attempt keeps its right to write.
-async fn keep_leases(engine: Arc<Engine>, running: Arc<Mutex<HashMap<DeliveryId, u64>>>, lease: Duration) {
+async fn keep_leases(engine: Arc<Engine>, running: Running, lease: Duration, leaving: CancellationToken) {
     loop {
-        tokio::time::sleep(lease / 3).await;
+        tokio::select! {
+            () = tokio::time::sleep(lease / 3) => {}
+            () = left(&leaving, &running) => return,
+        }
         let held: Vec<(DeliveryId, u64)> =
             running.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(id, fence)| (*id, *fence)).collect();
         if held.is_empty() {
@@ -222,5 +229,13 @@ async fn keep_leases(engine: Arc<Engine>, running: Arc<Mutex<HashMap<DeliveryId,
         if let Err(error) = engine.store.heartbeat(held, until).await {
             tracing::warn!(%error, "leases could not be prolonged");
         }
+    }
+}
+
+/// Resolves when the dispatcher has left and the last that it started has ended.
+async fn left(leaving: &CancellationToken, running: &Running) {
+    leaving.cancelled().await;
+    while !running.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{Gate, Pass, Wiring, deliver, jq, plan, sweep};
 use arc_swap::ArcSwap;
-use spindel_model::{Clock, EventId, Timestamp};
+use spindel_model::{Clock, Event, EventId, EventState, Timestamp};
 use spindel_queue::{Channel, Message, Queue, Work};
-use spindel_store::{Ready, Store};
+use spindel_store::{EventPlan, Ready, Store, StoreError};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -224,24 +224,52 @@ impl Engine {
         }
     }
 
-    async fn plan_batch(&self, ids: Vec<EventId>) -> Result<(), spindel_store::StoreError> {
-        let events = self.store.to_plan(ids).await?;
-        let wiring = self.wiring();
+    async fn plan_batch(&self, ids: Vec<EventId>) -> Result<(), StoreError> {
+        let events = match self.store.to_plan(ids.clone()).await {
+            // One that cannot be read must not hold back the others.
+            Err(StoreError::Corrupt(_)) if ids.len() > 1 => {
+                for id in ids {
+                    Box::pin(self.plan_batch(vec![id])).await?;
+                }
+                return Ok(());
+            }
+            Err(StoreError::Corrupt(reason)) => return self.quarantine(ids, reason).await,
+            events => events?,
+        };
         // All at once, so that their commits are one commit.
         let plans = futures::future::join_all(events.iter().map(async |event| {
-            let plan = plan(&wiring, &self.jq, event, self.clock.now()).await;
-            if let spindel_model::EventState::Quarantined { reason } = &plan.state {
+            let plan = self.plan_one(event).await;
+            if let EventState::Quarantined { reason } = &plan.state {
                 tracing::warn!(event = %event.id, connection = event.connection, topic = event.topic, reason, "event quarantined");
             }
             self.store.plan(plan).await
         }))
         .await;
-        let mut ready = Vec::new();
-        for planned in plans {
-            ready.extend(planned?.ready);
+        let (planned, failed): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
+        self.announce_ready(planned.into_iter().flatten().flat_map(|planned| planned.ready).collect()).await;
+        failed.into_iter().next().map_or(Ok(()), |failed| failed.map(|_| ()))
+    }
+
+    async fn quarantine(&self, ids: Vec<EventId>, reason: String) -> Result<(), StoreError> {
+        for event in ids {
+            tracing::error!(%event, reason, "an event cannot be read from the store");
+            let state = EventState::Quarantined { reason: reason.clone() };
+            let plan = EventPlan { event, state, indexed: Vec::new(), deliveries: Vec::new(), now: self.clock.now() };
+            self.store.plan(plan).await?;
         }
-        self.announce_ready(ready).await;
         Ok(())
+    }
+
+    /// Plans with the configuration as it is when the plan is ready: a mapping may take its time, and a reload meanwhile is
+    /// perhaps what this event waits for.
+    async fn plan_one(&self, event: &Event) -> EventPlan {
+        loop {
+            let wiring = self.wiring();
+            let plan = plan(&wiring, &self.jq, event, self.clock.now()).await;
+            if Arc::ptr_eq(&wiring, &self.wiring()) {
+                return plan;
+            }
+        }
     }
 
     /// Sleeps, unless the engine stops.

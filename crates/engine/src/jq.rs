@@ -5,7 +5,7 @@
 
 mod child;
 
-pub use child::{TRIAL, child_main};
+pub use child::child_main;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,8 @@ use tokio::{
 
 /// Longest run of one program over one input.
 pub const TIME_LIMIT: Duration = Duration::from_millis(500);
+/// Longest start of a child.
+const START_LIMIT: Duration = Duration::from_secs(10);
 /// Address space of a child.
 pub const MEMORY_LIMIT: u64 = 256 << 20;
 /// Longest frame in either direction.
@@ -74,7 +76,7 @@ impl Pool {
         let idle = self.idle.lock().await.pop();
         let mut child = match idle {
             Some(child) => child,
-            None => self.spawn().map_err(|error| unavailable(&error))?,
+            None => self.started().await.map_err(|error| unavailable(&error))?,
         };
         // A child that does not answer is dropped, and with it killed.
         match tokio::time::timeout(TIME_LIMIT, exchange(&mut child, &frame)).await {
@@ -90,6 +92,16 @@ impl Pool {
                 let _ = child.wait().await;
                 Err(JqError::Killed { program: named() })
             }
+        }
+    }
+
+    /// A child that has answered once: how long it takes to start does not count for a program.
+    async fn started(&self) -> std::io::Result<Child> {
+        let mut child = self.spawn()?;
+        let trial = serde_json::to_vec(&Ask { program: child::TRIAL.to_owned(), input: Value::Null })?;
+        match tokio::time::timeout(START_LIMIT, exchange(&mut child, &trial)).await {
+            Ok(answer) => answer.map(|_| child),
+            Err(_) => Err(std::io::Error::other("the child did not start in time")),
         }
     }
 

@@ -24,7 +24,7 @@ pub enum Payload {
 /// Reads an event as the connector understands it. An error is the reason for its quarantine.
 pub fn understand(wiring: &Wiring, event: &Event) -> Result<Vec<Change>, String> {
     if event.cause != Cause::Webhook {
-        return serde_json::from_slice(&event.body).map_err(|error| format!("polled changes cannot be read: {error}"));
+        return spindel_connect::parse(&event.body).map_err(|error| format!("polled changes cannot be read: {error}"));
     }
     let account = wiring
         .account(&event.connection)
@@ -119,8 +119,9 @@ pub async fn mapped(jq: &jq::Pool, kind: ActionKind, map: Option<&str>, action: 
     let dead = |reason: String| State::Dead { class: ErrorClass::Config, reason };
     let input = serde_json::to_value(&action).map_err(|error| dead(error.to_string()))?;
     let output = jq.apply(program, input).await.map_err(|error| dead(error.to_string()))?;
+    let output = serde_json::to_vec(&output).map_err(|error| dead(error.to_string()))?;
     let mapped: Action =
-        serde_json::from_value(output).map_err(|error| dead(format!("what the mapping gives is no {kind} action: {error}")))?;
+        spindel_connect::parse(&output).map_err(|error| dead(format!("what the mapping gives is no {kind} action: {error}")))?;
     if mapped.kind() != kind {
         return Err(dead(format!("the mapping made a {} of a {kind}", mapped.kind())));
     }

@@ -220,6 +220,10 @@ fn unanswered(case: &Case, now: Timestamp, attempts: u32, wait: Duration, conseq
 
 fn panicked(case: &Case, now: Timestamp) -> Step {
     let attempts = case.attempts + 1;
+    if attempts >= MOST_PANICS && matches!(case.repeat, Repeat::LookUpFirst | Repeat::Unsafe) {
+        // It may have had its effect before it panicked, and looking it up may panic as well: a person must tell.
+        return Step { state: State::InDoubt { look_up_at: None }, attempts, consequences: Vec::new() };
+    }
     if attempts >= MOST_PANICS {
         let reason = format!(
             "a panic at attempt {attempts}: a bug in the connector or in Spindel; please report it with this delivery's attempts"
@@ -460,7 +464,7 @@ mod tests {
             // Never sent again blindly when that could be twice.
             let unknown = match &input {
                 Input::Failed(error) => error.effect == CallEffect::Unknown && matches!(error.class, ErrorClass::Transient | ErrorClass::Bug),
-                Input::LeaseExpired => true,
+                Input::LeaseExpired | Input::Panicked => true,
                 _ => false,
             };
             if unknown && matches!(repeat, Repeat::LookUpFirst | Repeat::Unsafe) {

@@ -31,11 +31,15 @@ pub(crate) async fn events(engine: Arc<Engine>) {
         let shallow = engine.queue.depth(&Channel::Plan).await.is_ok_and(|depth| depth < DEEP);
         if shallow {
             match engine.store.unplanned(before, AT_A_TIME).await {
-                Ok(ids) if !ids.is_empty() => {
-                    let messages = ids.into_iter().map(|id| Message { work: Work::Plan(id), fresh: true }).collect();
-                    engine.publish(&Channel::Plan, messages).await;
+                Ok(ids) => {
+                    let messages: Vec<Message> =
+                        ids.into_iter().map(|id| Message { work: Work::Plan(id), fresh: true }).collect();
+                    if !messages.is_empty() {
+                        engine.publish(&Channel::Plan, messages).await;
+                    }
+                    // What the process that ran before left is announced now; what comes from here on is announced when it comes.
+                    older_than = PLANNED_WITHIN;
                 }
-                Ok(_) => older_than = PLANNED_WITHIN,
                 Err(error) => tracing::warn!(%error, "the store does not say what is unplanned"),
             }
         }

@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use spindel_connect::{Connection, Incoming, Proof, Verified};
 use spindel_model::{Cause, Clock, EventId, Rejected};
@@ -23,6 +23,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A store that has not committed by then is treated as down. The sender tries again, and a late commit is a duplicate then.
 const COMMIT_WITHIN: Duration = Duration::from_millis(1500);
@@ -32,8 +33,16 @@ const RETRY_AFTER: &str = "5";
 const KEPT_HEADERS: usize = 16 * 1024;
 /// Headers that carry credentials or say nothing about the event.
 const DROPPED_HEADERS: [&str; 6] = ["authorization", "cookie", "proxy-authorization", "host", "connection", "content-length"];
-/// Rejected requests that are noted per second; a flood of forgeries is counted and not stored.
+/// Refusals that are noted per second; a flood of forgeries is neither stored nor logged line by line.
 const NOTED_PER_SECOND: u64 = 20;
+/// Bodies that are being received or committed, all together: nobody has proved anything while they fill this.
+const BODIES_KIB: usize = 256 * 1024;
+/// What an event is called whose topic cannot be read; planning it says why.
+const NO_TOPIC: &str = "unknown";
+/// A topic may come out of the body, and is shown in lists and logs.
+const LONGEST_TOPIC: usize = 128;
+/// Longer than any connection's name is.
+const LONGEST_NAME: usize = 64;
 
 /// What ingest needs to know of a connection.
 pub struct Inlet {
@@ -55,9 +64,38 @@ pub struct Ingest {
     pub announce: Announce,
     pub clock: Clock,
     pub noted: Arc<Noted>,
+    pub bodies: Bodies,
 }
 
-/// Limits how many rejected requests are written down.
+/// The memory that bodies may take, shared by all requests.
+#[derive(Clone)]
+pub struct Bodies(Arc<Semaphore>);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self::of_kib(BODIES_KIB)
+    }
+}
+
+impl Bodies {
+    fn of_kib(kib: usize) -> Self {
+        Self(Arc::new(Semaphore::new(kib)))
+    }
+
+    /// Makes room for a body that has grown to `length`; what it holds is free again when `room` is dropped.
+    fn grow(&self, room: &mut Option<OwnedSemaphorePermit>, length: usize) -> bool {
+        let missing = length.div_ceil(1024) - room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = u32::try_from(missing).ok().and_then(|missing| Arc::clone(&self.0).try_acquire_many_owned(missing).ok());
+        let Some(more) = more else { return false };
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        true
+    }
+}
+
+/// Limits how many refusals are written down.
 #[derive(Default)]
 pub struct Noted {
     second: AtomicU64,
@@ -112,7 +150,7 @@ impl Ingest {
                 inlet.connection.proof().ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing"))?
             }
         };
-        let incoming = read(request, inlet.body_limit).await?;
+        let (incoming, _room) = read(request, inlet.body_limit, &self.bodies).await?;
         if let Some(answer) = inlet.connection.challenge(&incoming) {
             return Ok((answer.status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response());
         }
@@ -127,7 +165,8 @@ impl Ingest {
     fn event(&self, name: &str, inlet: &Inlet, proof: &Proof, verified: &Verified) -> Result<NewEvent, Refusal> {
         let topic = match inlet.connection.topic(verified) {
             Some(Ok(topic)) => topic,
-            Some(Err(error)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, error.to_string())),
+            // It is genuine, so it is kept: the same reason quarantines it when it is planned.
+            Some(Err(_)) => NO_TOPIC.to_owned(),
             None => return Err(Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing")),
         };
         let vendor_key = inlet.connection.delivery_key(verified);
@@ -135,7 +174,7 @@ impl Ingest {
             id: EventId::new(),
             connection: name.to_owned(),
             dedupe_key: dedupe_key(&topic, vendor_key.as_deref(), verified.body()),
-            topic,
+            topic: topic.chars().take(LONGEST_TOPIC).collect(),
             cause: Cause::Webhook,
             received_at: self.clock.now(),
             headers: kept_headers(verified.headers(), &proof.headers()),
@@ -161,12 +200,15 @@ impl Ingest {
 
     async fn refuse(&self, connection: &str, refusal: Refusal) -> Response {
         let now = self.clock.now();
-        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        // Whoever asks chose this name.
+        let connection: String = connection.chars().take(LONGEST_NAME).collect();
+        let noted = self.noted.allows(now.as_second().unsigned_abs());
+        if noted && refusal.status == StatusCode::SERVICE_UNAVAILABLE {
             tracing::warn!(connection, reason = refusal.reason, "not accepted: the sender is asked to come again");
-        } else if self.noted.allows(now.as_second().unsigned_abs()) {
+        } else if noted {
             tracing::info!(connection, status = refusal.status.as_u16(), reason = refusal.reason, "request rejected");
             let rejected = Rejected {
-                connection: connection.chars().take(64).collect(),
+                connection,
                 at: now,
                 reason: refusal.reason.clone(),
                 status: refusal.status.as_u16(),
@@ -192,17 +234,14 @@ impl Ingest {
     }
 }
 
-/// Reads at most `limit` bytes; one more is a refusal, never a shorter body.
-async fn read(request: Request, limit: usize) -> Result<Incoming, Refusal> {
-    let (parts, body) = request.into_parts();
+/// Reads at most `limit` bytes; one more is a refusal, never a shorter body. The body's room is kept until it is committed.
+async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<(Incoming, Option<OwnedSemaphorePermit>), Refusal> {
+    let (parts, mut body) = request.into_parts();
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "compressed bodies are not taken: signatures cover the raw bytes",
         ));
-    }
-    if parts.headers.contains_key(header::TRANSFER_ENCODING) && parts.headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "two body lengths"));
     }
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let too_large = || Refusal {
@@ -213,15 +252,21 @@ async fn read(request: Request, limit: usize) -> Result<Incoming, Refusal> {
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    let body = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            too_large()
-        } else {
-            Refusal::new(StatusCode::BAD_REQUEST, "the body did not arrive whole")
+    let (mut whole, mut room) = (BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body did not arrive whole"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = whole.len() + data.len();
+        if length > limit {
+            return Err(too_large());
         }
-    })?;
+        if !bodies.grow(&mut room, length) {
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many bodies are being received at once"));
+        }
+        whole.extend_from_slice(&data);
+    }
     let uri = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    Ok(Incoming { method: parts.method, uri, headers: parts.headers, body: body.to_bytes() })
+    Ok((Incoming { method: parts.method, uri, headers: parts.headers, body: whole.freeze() }, room))
 }
 
 /// What makes an event the same as an earlier one: the vendor's key, the topic, and the body itself. A vendor's ids repeat
@@ -254,6 +299,18 @@ fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[tokio::test]
+    async fn bodies_take_no_more_memory_than_they_may_all_together() {
+        let bodies = Bodies::of_kib(3);
+        let request = |length: usize| Request::new(Body::from(vec![b'x'; length]));
+        let (first, room) = read(request(2048), 1 << 20, &bodies).await.unwrap_or_else(|it| panic!("{}", it.reason));
+        let refused = read(request(2048), 1 << 20, &bodies).await.err().map(|it| it.status);
+        assert_eq!(refused, Some(StatusCode::SERVICE_UNAVAILABLE));
+        drop((first, room));
+        assert!(read(request(3072), 1 << 20, &bodies).await.is_ok());
+        assert_eq!(read(request(1025), 1024, &bodies).await.err().map(|it| it.status), Some(StatusCode::PAYLOAD_TOO_LARGE));
+    }
 
     #[test]
     fn a_vendor_key_never_hides_a_differing_body_or_topic() {

@@ -31,7 +31,7 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, or a filter such as `info,spindel_engine=debug`
-    #[arg(long, global = true, env = "SPINDEL_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, env = "SPINDEL_LOG", value_name = "FILTER", value_parser = log_filter)]
     pub log: Option<String>,
 }
 
@@ -114,7 +114,7 @@ pub enum EventsCommand {
         /// Ids; or choose by state
         #[arg(required_unless_present = "state")]
         ids: Vec<spindel_model::EventId>,
-        /// All events in this state: quarantined, unrouted
+        /// All events in this state, a thousand at a time
         #[arg(long, conflicts_with = "ids", value_parser = ["quarantined", "unrouted", "planned"])]
         state: Option<String>,
         #[arg(long, requires = "state")]
@@ -231,6 +231,10 @@ pub struct SendArgs {
     pub to: Option<String>,
 }
 
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "spindel", &mut std::io::stdout());
 }
@@ -241,5 +245,12 @@ mod tests {
     fn the_command_line_makes_sense() {
         use clap::CommandFactory as _;
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_log_filter_that_makes_no_sense_is_refused() {
+        use clap::Parser as _;
+        assert!(super::Cli::try_parse_from(["spindel", "--log", "info,spindel_engine=debug", "serve"]).is_ok());
+        assert!(super::Cli::try_parse_from(["spindel", "--log", "spindel_engine=loud", "serve"]).is_err());
     }
 }

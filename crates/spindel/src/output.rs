@@ -61,6 +61,16 @@ impl Out {
         }
     }
 
+    /// Why there is nothing to show, and what to do.
+    pub fn refuse(&self, problem: &str, hint: &str) {
+        if self.json {
+            self.json(&serde_json::json!({ "error": problem, "hint": hint }));
+        } else {
+            self.complain(&format!("error: {problem}"));
+            self.hint(hint);
+        }
+    }
+
     pub fn complain(&self, text: &str) {
         eprintln!("{text}");
     }

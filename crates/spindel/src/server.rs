@@ -6,7 +6,7 @@ use spindel_config::{Loaded, Problem, Settings};
 use spindel_connect::{Api, BoxFuture, Secret};
 use spindel_engine::{Account, Engine, Parts, Wiring, jq};
 use spindel_http::{Client, Options, TokenKeeper};
-use spindel_ingest::{Ingest, Inlet};
+use spindel_ingest::{Bodies, Ingest, Inlet};
 use spindel_model::Clock;
 use spindel_queue::Embedded;
 use spindel_store::{SqliteStore, Store};
@@ -32,6 +32,7 @@ pub struct Server {
     stop: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
+    fixed: Fixed,
     /// Held as long as this process uses the database file.
     _lock: File,
 }
@@ -47,7 +48,7 @@ impl Server {
         let address = listener.local_addr()?;
         let tokens: Arc<dyn TokenKeeper> = Arc::new(StoredTokens(Arc::clone(&store)));
         let client = Client::new();
-        let (drain, retention) = (settings.server.drain, settings.store.retention);
+        let (drain, retention, fixed) = (settings.server.drain, settings.store.retention, Fixed::of(&settings));
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
             queue: Arc::new(Embedded::new()),
@@ -65,11 +66,14 @@ impl Server {
         tasks.spawn(prune(Arc::clone(&store), clock.clone(), retention, stop.clone()));
         let router = spindel_ingest::routes(ingest(&engine, &store, clock));
         tasks.spawn(async_serve(listener, router, stop.clone(), drain));
-        Ok(Self { address, engine, client, tokens, stop, tasks, drain, _lock: lock })
+        Ok(Self { address, engine, client, tokens, stop, tasks, drain, fixed, _lock: lock })
     }
 
     /// Takes the new connections, flows and maps. What belongs to the process (`server`, `store`, `queue`) needs a restart.
     pub fn reload(&self, settings: Settings) -> anyhow::Result<()> {
+        if Fixed::of(&settings) != self.fixed {
+            tracing::warn!("what changed in [server] and [store] takes effect with the next start");
+        }
         self.engine.rewire(wire(settings, &self.client, &self.tokens, &Clock::system())?);
         Ok(())
     }
@@ -85,6 +89,21 @@ impl Server {
         if tokio::time::timeout(self.drain * 2, everything).await.is_err() {
             tracing::warn!("stopped before everything had ended");
         }
+    }
+}
+
+/// Settings that a running process keeps.
+#[derive(PartialEq)]
+struct Fixed {
+    server: spindel_config::Server,
+    store: std::path::PathBuf,
+    retention: Duration,
+}
+
+impl Fixed {
+    fn of(settings: &Settings) -> Self {
+        let (server, store, retention) = (settings.server.clone(), settings.store.path.clone(), settings.store.retention);
+        Self { server, store, retention }
     }
 }
 
@@ -130,7 +149,12 @@ fn encryption_key(secret: &Secret) -> anyhow::Result<[u8; 32]> {
 }
 
 pub fn jq_pool() -> anyhow::Result<jq::Pool> {
-    let this = std::env::current_exe().context("cannot find this program's own path, which jq mappings need")?;
+    // Where the system has it: this very program, even after an upgrade has put another in its place.
+    let running = Path::new("/proc/self/exe");
+    let this = match running.exists() {
+        true => running.to_owned(),
+        false => std::env::current_exe().context("cannot find this program's own path, which jq mappings need")?,
+    };
     Ok(jq::Pool::new(vec![this.into(), crate::cli::WORKER_JQ.into()], JQ_CHILDREN))
 }
 
@@ -184,6 +208,7 @@ fn ingest(engine: &Arc<Engine>, store: &Arc<dyn Store>, clock: Clock) -> Ingest 
         }),
         clock,
         noted: Arc::default(),
+        bodies: Bodies::default(),
     }
 }
 

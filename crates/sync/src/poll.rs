@@ -1,5 +1,6 @@
 //! Polls: a page is committed together with the cursor that comes after it, so that nothing between two pages is lost.
 
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use spindel_connect::{CallError, Cursor, Journal};
 use spindel_engine::{Account, Engine};
@@ -44,34 +45,60 @@ pub enum PollError {
 struct Schedule {
     next: Option<Timestamp>,
     failures: u32,
+    under_way: bool,
+}
+
+impl Schedule {
+    /// How long to rest after a round.
+    fn after(&mut self, from: &str, kind: EntityKind, every: Duration, result: &Result<usize, PollError>) -> Duration {
+        match result {
+            Ok(_) => {
+                if self.failures > 0 {
+                    tracing::info!(connection = from, record = %kind, failures = self.failures, "poll works again");
+                }
+                self.failures = 0;
+                every
+            }
+            Err(error) => {
+                self.failures += 1;
+                if self.failures == 1 {
+                    tracing::warn!(connection = from, record = %kind, %error, "poll failed; it is tried again");
+                }
+                every * self.failures.min(MOST_REST)
+            }
+        }
+    }
 }
 
 impl Poller {
     pub async fn run(self, stop: CancellationToken) {
         let mut schedules: HashMap<(String, EntityKind), Schedule> = HashMap::new();
+        // Side by side, so that a slow system holds back no other; a stop drops them: no page is half committed.
+        let (poller, mut rounds) = (&self, FuturesUnordered::new());
         while !stop.is_cancelled() {
             for ((from, kind), every) in self.wanted() {
                 let now = self.clock.now();
                 let schedule = schedules.entry((from.clone(), kind)).or_default();
-                if schedule.next.is_some_and(|next| next > now) || !self.on_duty(&from, kind, every, now).await {
+                let rests = schedule.under_way || schedule.next.is_some_and(|next| next > now);
+                if rests || !self.on_duty(&from, kind, every, now).await {
                     continue;
                 }
-                let rest = match self.round(&from, kind).await {
-                    Ok(_) => {
-                        schedule.failures = 0;
-                        every
-                    }
-                    Err(error) => {
-                        schedule.failures += 1;
-                        if schedule.failures == 1 {
-                            tracing::warn!(connection = from, record = %kind, %error, "poll failed; it is tried again");
-                        }
-                        every * schedule.failures.min(MOST_REST)
-                    }
-                };
-                schedule.next = self.clock.now().checked_add(rest).ok();
+                schedule.under_way = true;
+                rounds.push(async move {
+                    let result = poller.round(&from, kind).await;
+                    (from, kind, every, result)
+                });
             }
-            tokio::select! { () = stop.cancelled() => {} () = tokio::time::sleep(TICK) => {} }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some((from, kind, every, result)) = rounds.next() => {
+                    let schedule = schedules.entry((from.clone(), kind)).or_default();
+                    schedule.under_way = false;
+                    let rest = schedule.after(&from, kind, every, &result);
+                    schedule.next = self.clock.now().checked_add(rest).ok();
+                }
+                () = tokio::time::sleep(TICK) => {}
+            }
         }
     }
 

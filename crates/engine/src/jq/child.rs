@@ -7,8 +7,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::Value;
 use std::io::{Read, Write};
 
-/// A program that leaves its input as it is; to see whether children can be started at all.
-pub const TRIAL: &str = ".";
+/// A program that leaves its input as it is; to see whether a child has started.
+pub(super) const TRIAL: &str = ".";
 
 /// Functions that look outside the program.
 const DENIED: [&str; 16] = [
@@ -95,11 +95,18 @@ fn run(program: &str, input: &Value) -> Result<Value, String> {
     let input = jaq_json::read::parse_single(&text).map_err(|error| error.to_string())?;
     let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
     let mut values = filter.id.run((context, input)).map(unwrap_valr);
-    let value = values.next().ok_or("it gave no value, one is expected")?.map_err(|error| error.to_string())?;
+    let value = values.next().ok_or("it gave no value, one is expected")?.map_err(|error| without_values(&error.to_string()))?;
     if values.next().is_some() {
         return Err("it gave more than one value, one is expected".into());
     }
     serde_json::from_str(&value.to_string()).map_err(|error| format!("its value is no JSON: {error}"))
+}
+
+/// What went wrong, without the values that it went wrong with: they are somebody's order.
+fn without_values(error: &str) -> String {
+    let words = error.split(' ').take_while(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()));
+    let words: Vec<&str> = words.collect();
+    if words.is_empty() { "a step of it fails on this record".into() } else { format!("{} … on this record", words.join(" ")) }
 }
 
 fn load_problem(errors: &load::Errors<&str, ()>) -> String {
@@ -139,6 +146,15 @@ mod tests {
         for program in ["env", "$ENV", "input", "now", "halt", "debug", "stderr", "localtime", "input_filename"] {
             let got = run(program, &json!(null));
             assert!(got.is_err(), "{program} gave {got:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_fails_on_is_not_repeated() {
+        let person = json!({"name": "Kari Nordmann", "phone": 4798765432_u64});
+        for program in [". + 1", ".name + 1", ".phone.x", ".name | error", "error", ".[\"name\"] | tonumber"] {
+            let problem = run(program, &person).expect_err(program);
+            assert!(!problem.contains("Kari") && !problem.contains("4798"), "{program}: {problem}");
         }
     }
 

@@ -2,10 +2,11 @@
 
 use crate::{
     vendor::Answer,
-    world::{Setup, World, failure, manual, order, until},
+    world::{Setup, World, failure, manual, order, orders, until},
 };
 use spindel_connect::Maps;
-use spindel_model::{ErrorClass, State};
+use spindel_model::{ErrorClass, Flow, State};
+use spindel_queue::{Channel, Queue};
 use spindel_store::Store;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -68,4 +69,19 @@ async fn tries_end_when_the_time_to_give_up_has_come() {
     let dead = world.until_state("a", "dead").await;
     let State::Dead { class: ErrorClass::Transient, reason } = &dead.state else { panic!("{:?}", dead.state) };
     assert!(reason.contains("2 attempts"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_a_reload_overtook_is_made_anew() {
+    let mapped = Flow { map: Some(".".into()), ..orders() };
+    let world = World::start(Setup { flows: vec![mapped.clone()], ..Setup::default() }).await;
+    world.put([order("a", 0)]).await;
+    let dead = world.until_state("a", "dead").await;
+    let State::Dead { class: ErrorClass::Config, reason } = &dead.state else { panic!("{:?}", dead.state) };
+    assert!(reason.contains("mapping"), "{reason}");
+
+    world.put([order("b", 0)]).await;
+    until("the plan to be begun", async || world.queue.depth(&Channel::Plan).await.unwrap() == 0).await;
+    world.rewire_flows(vec![orders()]);
+    world.until_state("b", "delivered").await;
 }

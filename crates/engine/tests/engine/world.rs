@@ -115,6 +115,13 @@ impl World {
         self.engine.rewire(wiring(&self.setup, &self.vendors, maps));
     }
 
+    /// Reloads the configuration, with these flows.
+    pub fn rewire_flows(&self, flows: Vec<Flow>) {
+        let wiring =
+            Wiring { flows: flows.into_iter().map(Arc::new).collect(), ..wiring(&self.setup, &self.vendors, Maps::default()) };
+        self.engine.rewire(wiring);
+    }
+
     /// Another node on the same store, with a queue and an ERP of its own choice.
     pub async fn another(&self, node: &str, queue: &Arc<Leaky>, erp: &Arc<Vendor>) -> Arc<Engine> {
         let vendors = BTreeMap::from([(SHOP, Arc::clone(&self.vendors[SHOP])), (ERP, Arc::clone(erp))]);
@@ -199,7 +206,8 @@ fn engine(store: &Arc<SqliteStore>, queue: &Arc<Leaky>, clock: &Clock, wiring: W
         store: Arc::clone(store) as Arc<dyn Store>,
         queue: Arc::clone(queue) as Arc<dyn Queue>,
         wiring,
-        jq: jq::Pool::new(vec!["no-mapping-is-run-here".into()], 1),
+        // A mapping that never answers.
+        jq: jq::Pool::new(vec!["sleep".into(), "60".into()], 1),
         clock: clock.clone(),
         node: node.into(),
         alone: false,

@@ -17,8 +17,7 @@ pub fn run(name: Option<&str>, out: &Out) -> anyhow::Result<ExitCode> {
     };
     let Some(entry) = CATALOG.iter().find(|entry| entry.info.id == name) else {
         let known: Vec<&str> = CATALOG.iter().map(|entry| entry.info.id).collect();
-        out.complain(&format!("error: there is no connector `{name}`"));
-        out.hint(&format!("the connectors are {}", known.join(", ")));
+        out.refuse(&format!("there is no connector `{name}`"), &format!("the connectors are {}", known.join(", ")));
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     out.show(&summary(entry), |out| show(entry, out));

@@ -77,8 +77,7 @@ pub fn state(state: &State, out: &Out) -> String {
 
 async fn show(store: &dyn Store, id: DeliveryId, out: &Out) -> anyhow::Result<ExitCode> {
     let Some(detail) = store.delivery(id).await? else {
-        out.complain(&format!("error: there is no delivery {id}"));
-        out.hint("`spindel deliveries list` shows the latest");
+        out.refuse(&format!("there is no delivery {id}"), "`spindel deliveries list` shows the latest");
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     out.show(&view(&detail), |out| {

@@ -14,6 +14,8 @@ use std::{process::ExitCode, time::Duration};
 const TAIL_EVERY: Duration = Duration::from_millis(500);
 /// Events that one command sets back at most; run it again for more.
 const REPROCESS_AT_A_TIME: usize = 1000;
+/// Events that are read at once: their bodies come with them.
+const PAGE: usize = 50;
 
 /// An event as it is printed.
 #[derive(Serialize)]
@@ -96,8 +98,10 @@ fn row(event: &Event, out: &Out) -> Vec<String> {
 
 async fn show(store: &dyn Store, id: EventId, out: &Out) -> anyhow::Result<ExitCode> {
     let Some(event) = store.event(id).await? else {
-        out.complain(&format!("error: there is no event {id}"));
-        out.hint("`spindel events list` shows the latest; old ones are deleted after `store.retention`");
+        out.refuse(
+            &format!("there is no event {id}"),
+            "`spindel events list` shows the latest; old ones are deleted after `store.retention`",
+        );
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     let deliveries = store.deliveries(DeliveryFilter { event: Some(id), limit: 1000, ..DeliveryFilter::default() }).await?;
@@ -132,8 +136,15 @@ async fn reprocess(
     out: &Out,
 ) -> anyhow::Result<ExitCode> {
     if let Some(state) = state {
-        let filter = EventFilter { state: Some(state), connection, limit: REPROCESS_AT_A_TIME, ..EventFilter::default() };
-        ids = store.events(filter).await?.into_iter().map(|event| event.id).collect();
+        let mut filter = EventFilter { state: Some(state), connection, limit: PAGE, ..EventFilter::default() };
+        while ids.len() < REPROCESS_AT_A_TIME {
+            let page = store.events(filter.clone()).await?;
+            ids.extend(page.iter().map(|event| event.id));
+            if page.len() < PAGE {
+                break;
+            }
+            filter.before = page.last().map(|event| event.id);
+        }
     }
     let asked = ids.len();
     let done = store.replan(ids).await?;

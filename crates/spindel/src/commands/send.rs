@@ -18,8 +18,8 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
         Err(code) => return Ok(code),
     };
     let Some(connection) = loaded.settings.connections.get(&args.connection) else {
-        let known: Vec<&String> = loaded.settings.connections.keys().collect();
-        return Ok(unknown(out, "connection", &args.connection, &format!("the config has {known:?}")));
+        let known: Vec<&str> = loaded.settings.connections.keys().map(String::as_str).collect();
+        return Ok(unknown(out, "connection", &args.connection, &format!("the config has {}", known.join(", "))));
     };
     let webhooks =
         || connection.entry.fixtures.iter().filter(|fixture| fixture.example().is_ok_and(|example| example.ability == "receive"));
@@ -38,8 +38,7 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
 }
 
 fn unknown(out: &Out, what: &str, name: &str, hint: &str) -> ExitCode {
-    out.complain(&format!("error: there is no {what} `{name}`"));
-    out.hint(hint);
+    out.refuse(&format!("there is no {what} `{name}`"), hint);
     ExitCode::from(NOTHING_MATCHED)
 }
 
@@ -72,8 +71,10 @@ async fn post(url: &str, request: Incoming, out: &Out) -> anyhow::Result<ExitCod
     let mut reply = match sent {
         Ok(reply) => reply,
         Err(error) => {
-            out.complain(&format!("error: no Spindel answers at {url}: {error}"));
-            out.hint("start it with `spindel serve`, or name another with --to");
+            out.refuse(
+                &format!("no Spindel answers at {url}: {error}"),
+                "start it with `spindel serve`, or name another with --to",
+            );
             return Ok(ExitCode::from(UNREACHABLE));
         }
     };

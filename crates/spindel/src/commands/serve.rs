@@ -17,12 +17,13 @@ pub async fn run(global: &Global, out: &Out) -> anyhow::Result<ExitCode> {
     tracing::info!(address = %running.address, flows, "spindel is up: webhooks go to /in/{{connection}}");
     loop {
         tokio::select! {
-            _ = hangup.recv() => match checked(global, out).await? {
-                Ok(loaded) => match running.reload(loaded.settings) {
+            _ = hangup.recv() => match checked(global, out).await {
+                Ok(Ok(loaded)) => match running.reload(loaded.settings) {
                     Ok(()) => tracing::info!("config reloaded"),
                     Err(error) => tracing::error!("config not reloaded, the old one stays: {error:#}"),
                 },
-                Err(_) => tracing::error!("config not reloaded, the old one stays: mend what stands above"),
+                Ok(Err(_)) => tracing::error!("config not reloaded, the old one stays: mend what stands above"),
+                Err(error) => tracing::error!("config not reloaded, the old one stays: {error:#}"),
             },
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,

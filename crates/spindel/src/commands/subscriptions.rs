@@ -39,12 +39,14 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
     let wiring = server::wire(loaded.settings, &Client::new(), &tokens, &Clock::system())?;
     let Some(account) = wiring.account(name) else {
         let known: Vec<&str> = wiring.accounts.keys().map(String::as_str).collect();
-        out.complain(&format!("error: there is no connection `{name}`"));
-        out.hint(&format!("the config has {}", known.join(", ")));
+        out.refuse(&format!("there is no connection `{name}`"), &format!("the config has {}", known.join(", ")));
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     let Some(listing) = account.connection.subscriptions(&account.api) else {
-        out.complain(&format!("error: `{}` has no subscriptions that can be listed", account.connection.info().id));
+        out.refuse(
+            &format!("`{}` has no subscriptions that can be listed", account.connection.info().id),
+            "register the webhooks in the vendor's own pages",
+        );
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     let listed = match listing.await {
@@ -54,7 +56,7 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
     let address = public_url.map(|url| format!("{}/in/{name}", url.as_str().trim_end_matches('/')));
     let Some(address) = address else {
         if repair {
-            out.complain("error: `server.public_url` is not set, so there is no address to register");
+            out.refuse("there is no address to register", "set `server.public_url`");
             return Ok(ExitCode::from(FAILED));
         }
         return Ok(show(&rows(account, &listed), out));
@@ -67,8 +69,7 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
 }
 
 fn unreachable(error: &CallError, out: &Out) -> ExitCode {
-    out.complain(&format!("error: {error}"));
-    out.hint("`spindel check --live` tries the credentials");
+    out.refuse(&error.to_string(), "`spindel check --live` tries the credentials");
     ExitCode::from(UNREACHABLE)
 }
 

@@ -20,8 +20,10 @@ pub async fn run(global: &Global, command: TraceCommand, out: &Out) -> anyhow::R
     let TraceCommand::Order { number } = command;
     let trace = store.trace_order(&number).await?;
     if trace.events.is_empty() && trace.deliveries.is_empty() {
-        out.complain(&format!("error: nothing is known of an order {number}"));
-        out.hint("its webhook may not have come in: `spindel events list --rejected` shows what was refused");
+        out.refuse(
+            &format!("nothing is known of an order {number}"),
+            "its webhook may not have come in: `spindel events list --rejected` shows what was refused",
+        );
         return Ok(ExitCode::from(NOTHING_MATCHED));
     }
     out.show(&view(&trace), |out| print(&number, &trace, out));

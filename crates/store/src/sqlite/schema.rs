@@ -1,6 +1,6 @@
 //! Opens connections to the database file and brings its schema forward.
 
-use super::failure::Tried;
+use super::failure::{Failure, Tried};
 use crate::StoreError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::{path::Path, time::Duration};
@@ -23,6 +23,7 @@ pub(super) fn open_writer(path: &Path) -> Tried<Connection> {
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     refuse_newer_schema(&connection)?;
+    refuse_foreign(&connection)?;
     // The page size holds from the first write on. Small, frequent checkpoints keep the slowest commits short.
     connection.execute_batch(
         "PRAGMA page_size = 16384;
@@ -77,6 +78,17 @@ fn refuse_newer_schema(connection: &Connection) -> Tried<usize> {
     Ok(found)
 }
 
+/// A file without a version is a new one, or not ours: nothing is written into somebody else's.
+fn refuse_foreign(connection: &Connection) -> Tried<()> {
+    // One statement, one snapshot: another process may be migrating it right now.
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE (SELECT user_version FROM pragma_user_version) = 0";
+    let tables: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    if tables > 0 {
+        return Err(Failure::corrupt("it is the database of another program: name another file in `store.url`"));
+    }
+    Ok(())
+}
+
 fn migrate(connection: &mut Connection) -> Tried<()> {
     while version(connection)? < MIGRATIONS.len() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -110,6 +122,15 @@ mod tests {
     fn what_cannot_be_shared_between_connections_is_refused() {
         let error = open_writer(Path::new(":memory:")).unwrap_err().error;
         assert!(error.to_string().contains("WAL"), "{error}");
+    }
+
+    #[test]
+    fn the_database_of_another_program_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE orders (id)").unwrap();
+        let error = open_writer(&path).unwrap_err().error;
+        assert!(error.to_string().ends_with("another program: name another file in `store.url`"), "{error}");
     }
 
     #[test]
