@@ -137,7 +137,7 @@ pub struct Account {
     pub right: usize,
     pub lost: Vec<String>,
     pub doubled: Vec<String>,
-    /// Cancelled at one end only.
+    /// Cancelled at one end only, or not confirmed in the ERP.
     pub wrong_state: Vec<String>,
     pub wrong_amount: Vec<Difference>,
     /// Orders of the ERP that the shop never had.
@@ -163,7 +163,8 @@ impl Account {
             }
             return;
         };
-        if order.cancelled != (only.state == "cancel") {
+        // An order that was not confirmed yet would never leave the warehouse.
+        if only.state != if order.cancelled { "cancel" } else { "sale" } {
             self.wrong_state.push(name);
             return;
         }

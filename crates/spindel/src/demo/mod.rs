@@ -148,7 +148,7 @@ fn print(report: &Report, out: &Out) {
             vec!["lost".into(), account.lost.len().to_string()],
             vec!["doubled".into(), account.doubled.len().to_string()],
             vec!["differing in amount".into(), account.wrong_amount.len().to_string()],
-            vec!["cancelled at one end only".into(), account.wrong_state.len().to_string()],
+            vec!["cancelled at one end only, or not confirmed".into(), account.wrong_state.len().to_string()],
             vec!["in the ERP and never in the shop".into(), account.unknown.to_string()],
             vec!["forgeries accepted".into(), report.forgeries_accepted.to_string()],
         ],
