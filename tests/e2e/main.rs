@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may fail where it stands, and knows its neighbours' answers
 
 mod answers;
+mod bus;
 mod coalescing;
 mod command_line;
 mod crash;
@@ -12,5 +13,6 @@ mod mappings;
 mod real_odoo;
 mod reload;
 mod unknown_outcome;
+mod watch;
 mod way_back;
 mod world;

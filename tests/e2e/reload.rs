@@ -46,7 +46,7 @@ async fn a_reload_says_what_it_cannot_change() {
     let config = std::fs::read_to_string(world.config()).unwrap();
     std::fs::write(world.config(), config.replace("[store]", "[store]\nretention = \"2d\"")).unwrap();
     world.signal("HUP");
-    wait_for("the warning", Duration::from_secs(10), || world.log().contains("[store] takes effect with the next start")).await;
+    wait_for("the warning", Duration::from_secs(10), || world.log().contains("[queue] takes effect with the next start")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,7 +151,8 @@ fn guessed_secrets(text: &str) -> Vec<Span> {
     for line in text.split_inclusive('\n') {
         let end = start + line.trim_end().len();
         if let Some(at) = line.find("://")
-            && let Some(length) = line[at + 3..].find('@')
+            // To the last one within the quotes: a password may hold others.
+            && let Some(length) = line[at + 3..].split(['"', '\'']).next().and_then(|it| it.rfind('@'))
         {
             found.push(start + at + 3..start + at + 3 + length);
         }

@@ -15,18 +15,52 @@ pub(crate) const ROOT: &[Key] = &[
 ];
 
 pub(crate) const SERVER: &[Key] = &[
-    Key::default("listen", Shape::Text, "127.0.0.1:8400", "address and port that Spindel listens on"),
+    Key::default("listen", Shape::Text, "127.0.0.1:8400", "address and port that Spindel listens on for webhooks"),
+    Key::default(
+        "admin",
+        Shape::Text,
+        "127.0.0.1:8401",
+        "address and port of /healthz, /readyz and /metrics, never to be reached from the internet; \"off\" for none",
+    ),
+    Key::optional("node", Shape::Text, "what this node is called among several, with a random end; by default as its host"),
     Key::optional("public_url", Shape::Text, "how vendors reach this Spindel; webhooks are registered with it"),
     Key::default("drain", Shape::Duration, "20s", "how long a stop may take: what runs is finished, the rest is released"),
 ];
 
 pub(crate) const STORE: &[Key] = &[
-    Key::default("url", Shape::Text, "sqlite://data/spindel.db", "the database: sqlite://path, from the working folder"),
+    Key::default(
+        "url",
+        Shape::Text,
+        "sqlite://data/spindel.db",
+        "the database: sqlite://path, from the working folder, for one node; or postgres://user@host:5432/database, for \
+         any number",
+    ),
+    Key::optional("password", Shape::Secret, "the password of the user in a postgres url"),
+    Key::optional(
+        "ca",
+        Shape::Text,
+        "PEM file of the authority that signed the database's certificate; else those that the system trusts",
+    ),
+    Key::optional("schema", Shape::Text, "the schema of the database in which the tables stand, made when it is missing"),
     Key::default("retention", Shape::Duration, "30d", "how long events that ended are kept"),
     Key::optional("encryption_key", Shape::Secret, "32 bytes in base64; payloads are encrypted with it"),
 ];
 
-pub(crate) const QUEUE: &[Key] = &[Key::default("url", Shape::Text, "embedded", "`embedded`, inside the one process")];
+pub(crate) const QUEUE: &[Key] = &[
+    Key::default(
+        "url",
+        Shape::Text,
+        "embedded",
+        "`embedded`, inside the process; or RabbitMQ: amqp://user@host:5672/vhost, amqps:// with TLS",
+    ),
+    Key::optional("password", Shape::Secret, "the password of the user in an amqp url"),
+    Key::optional(
+        "ca",
+        Shape::Text,
+        "PEM file of the authority that signed the broker's certificate; else those that the system trusts",
+    ),
+    Key::default("prefix", Shape::Text, "spindel", "what the names of exchanges and queues at the broker begin with"),
+];
 
 pub(crate) const OUTBOUND: &[Key] =
     &[Key::optional("allow", Shape::Texts, "private networks that may be called, as in \"10.0.0.0/8\"; none are by default")];

@@ -2,6 +2,8 @@
 //!
 //! [`load`] and [`parse`] are the way in, [`Settings`] is what comes out, [`Problems`] is what people read when it does not.
 
+mod address;
+mod backend;
 mod connection;
 mod document;
 mod flow;
@@ -19,7 +21,7 @@ mod settings;
 mod when;
 
 pub use problem::{Level, Problem, Problems};
-pub use read::{Loaded, load, parse, parse_with};
+pub use read::{Loaded, load, load_to_look, parse, parse_with};
 pub use schema::{schema, schema_with};
 pub use secret::Env;
 pub use settings::*;

@@ -1,17 +1,15 @@
 //! Reads a whole config file, section by section, and gathers what is wrong with any of them.
 
 use crate::{
-    ConnectionSettings, Env, Flow, FlowTest, Outbound, Problem, Problems, QueueSettings, Server, Settings, StoreSettings,
+    ConnectionSettings, Env, Flow, FlowTest, Outbound, Problem, Problems, Server, Settings, backend,
     connection::{self, ConnectionDraft},
     document::{Document, Field, MAX_BYTES, Node, Value},
     flow, flow_test, keys, map, measure,
     problem::{Findings, Level, Misfit},
-    secret,
     section::Section,
 };
-use base64::Engine as _;
-use spindel_connect::{Entry, Secret};
-use std::{fmt, io::Read as _, path::Path};
+use spindel_connect::Entry;
+use std::{fmt, io::Read as _, net::SocketAddr, path::Path};
 use url::{Host, Url};
 
 /// A valid file.
@@ -24,9 +22,18 @@ pub struct Loaded {
 
 /// Reads the file at `path`. Environment variables that secrets name are asked of `env`.
 pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
+    load_with(path, Envs { own: env, vendors: env })
+}
+
+/// [`load`] for whoever looks into the store and calls no vendor: the vendors' variables need not be set in that shell.
+pub fn load_to_look(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
+    load_with(path, Envs { own: env, vendors: &|name| env(name).or_else(|| Some("unset".into())) })
+}
+
+fn load_with(path: &Path, envs: Envs<'_>) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
     match read_capped(path) {
-        Ok(text) => parse(&text, &name, env),
+        Ok(text) => parse_all(spindel_catalog::CATALOG, &text, &name, envs),
         Err(error) => {
             let (document, _, _) = Document::read("", &name);
             let misfit = Misfit::new("unreadable", format!("the config file `{name}` cannot be read: {}", error.kind()))
@@ -51,11 +58,22 @@ pub fn parse(text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Proble
 
 /// [`parse`] with connectors of one's own: for tests.
 pub fn parse_with(catalog: &[Entry], text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Problems> {
+    parse_all(catalog, text, file_name, Envs { own: env, vendors: env })
+}
+
+/// Who knows the variables of our own secrets, and who those of the connections.
+#[derive(Clone, Copy)]
+struct Envs<'a> {
+    own: Env<'a>,
+    vendors: Env<'a>,
+}
+
+fn parse_all(catalog: &[Entry], text: &str, file_name: &str, envs: Envs<'_>) -> Result<Loaded, Problems> {
     let (document, root, syntax) = Document::read(text, file_name);
     let broken: Vec<usize> = syntax.iter().map(|it| it.line).collect();
     let mut findings = Findings::new(&document);
     findings.list = syntax;
-    let settings = settings(&root, catalog, env, &mut findings);
+    let settings = settings(&root, catalog, envs, &mut findings);
     let mut problems = findings.list;
     if !broken.is_empty() {
         // Keys around a broken line are lost or halved: what is wrong with them is no news.
@@ -94,18 +112,18 @@ impl fmt::Debug for Loaded {
     }
 }
 
-fn settings(root: &Node, catalog: &[Entry], env: Env<'_>, findings: &mut Findings<'_>) -> Option<Settings> {
+fn settings(root: &Node, catalog: &[Entry], envs: Envs<'_>, findings: &mut Findings<'_>) -> Option<Settings> {
     let top = Section::open(root, "", keys::ROOT, findings);
     let nothing = Node { span: 0..0, value: Value::Table(Vec::new()) };
     let part = |name: &str| top.get(name).map_or(&nothing, |field| &field.node);
 
     let server = server(&Section::open(part("server"), "server", keys::SERVER, findings), findings);
-    let store = store(&Section::open(part("store"), "store", keys::STORE, findings), env, findings);
-    let queue = queue(&Section::open(part("queue"), "queue", keys::QUEUE, findings), findings);
+    let store = backend::store(&Section::open(part("store"), "store", keys::STORE, findings), envs.own, findings);
+    let queue = backend::queue(&Section::open(part("queue"), "queue", keys::QUEUE, findings), envs.own, findings);
     let outbound = outbound(&Section::open(part("outbound"), "outbound", keys::OUTBOUND, findings), findings);
 
     let mut connections: Vec<ConnectionDraft<'_>> =
-        part("connections").fields().iter().map(|field| connection::read(field, catalog, env, findings)).collect();
+        part("connections").fields().iter().map(|field| connection::read(field, catalog, envs.vendors, findings)).collect();
     let flows: Vec<Flow> = part("flows").fields().iter().filter_map(|field| flow::read(field, &connections, findings)).collect();
     let maps = map::read(part("maps"), findings);
     let tests = tests(top.get("tests"), &flow_test::Known { connections: &connections, flows: part("flows") }, findings);
@@ -118,15 +136,40 @@ fn settings(root: &Node, catalog: &[Entry], env: Env<'_>, findings: &mut Finding
 }
 
 fn server(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<Server> {
-    let listen = section.read("listen", findings, |text| {
-        text.parse().map_err(|_| {
-            Misfit::new("invalid_value", format!("`{}` is not an address with a port", measure::shortened(text)))
-                .hint("write an IP address and a port, as in \"127.0.0.1:8400\" or \"0.0.0.0:8400\"")
-        })
+    let listen = section.read("listen", findings, socket_address);
+    let admin = section.read("admin", findings, |text| match text {
+        "off" => Ok(None),
+        address => socket_address(address).map(Some),
     });
+    if let (Some(listen), Some(Some(admin))) = (listen, admin)
+        && listen.port() == admin.port()
+        && listen.port() != 0
+        && (listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified())
+    {
+        let misfit = Misfit::new("conflict", format!("port {} is that of `listen` already", admin.port()));
+        section.error("admin", misfit.hint("give `admin` a port of its own that the internet does not reach"), findings);
+    }
+    let node = section.get("node").map(|_| section.read("node", findings, node_name));
     let public_url = section.get("public_url").map(|_| section.read("public_url", findings, public_url));
     let drain = section.read("drain", findings, measure::duration_within("0s", "10m"));
-    Some(Server { listen: listen?, public_url: public_url.flatten(), drain: drain? })
+    Some(Server { listen: listen?, admin: admin?, node: node.flatten(), public_url: public_url.flatten(), drain: drain? })
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, Misfit> {
+    text.parse().map_err(|_| {
+        Misfit::new("invalid_value", format!("`{}` is not an address with a port", measure::shortened(text)))
+            .hint("write an IP address and a port, as in \"127.0.0.1:8400\" or \"0.0.0.0:8400\"")
+    })
+}
+
+/// As hosts are called: it stands in logs, in metrics, and beside the work that a node holds.
+fn node_name(text: &str) -> Result<String, Misfit> {
+    let inner = |it: char| it.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&it);
+    match text.chars().all(inner) && (1..=63).contains(&text.len()) {
+        true => Ok(text.to_owned()),
+        false => Err(Misfit::new("invalid_name", format!("`{}` cannot be the name of a node", measure::shortened(text)))
+            .hint("letters, digits, `.`, `-` and `_`, at most 63; or leave it out, and the host's name is taken")),
+    }
 }
 
 fn public_url(text: &str) -> Result<Url, Misfit> {
@@ -145,40 +188,6 @@ fn public_url(text: &str) -> Result<Url, Misfit> {
         return Err(wrong("the address must have no user, no query and no fragment"));
     }
     Ok(url)
-}
-
-fn store(section: &Section<'_>, env: Env<'_>, findings: &mut Findings<'_>) -> Option<StoreSettings> {
-    let path = section.read("url", findings, |text| match text.split_once("://") {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(path.into()),
-        Some(("postgres" | "postgresql", _)) => {
-            Err(Misfit::new("unsupported", "this build of Spindel has no PostgreSQL store yet")
-                .hint("use \"sqlite://data/spindel.db\""))
-        }
-        _ => Err(Misfit::new("invalid_value", "not the address of a store").hint("write it as in \"sqlite://data/spindel.db\"")),
-    });
-    let retention = section.read("retention", findings, measure::duration_within("1d", "3650d"));
-    let encryption_key = section.get("encryption_key").map(|field| {
-        let at = section.at("encryption_key");
-        let key = secret::resolve(&field.node, &at, env, findings)?;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(key.trim());
-        if bytes.is_ok_and(|it| it.len() == 32) {
-            return Some(Secret::new(key.trim()));
-        }
-        let misfit = Misfit::new("invalid_value", "the encryption key is not 32 bytes in base64");
-        findings.error(&at, &field.node.span, misfit.hint("make one with: openssl rand -base64 32"));
-        None
-    });
-    Some(StoreSettings { path: path?, retention: retention?, encryption_key: encryption_key.flatten() })
-}
-
-fn queue(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<QueueSettings> {
-    section.read("url", findings, |text| match text.split_once("://").map_or(text, |(scheme, _)| scheme) {
-        "embedded" => Ok(QueueSettings::Embedded),
-        "amqp" | "amqps" => {
-            Err(Misfit::new("unsupported", "this build of Spindel has no RabbitMQ queue yet").hint("use \"embedded\""))
-        }
-        _ => Err(Misfit::new("invalid_value", "not the address of a queue").choices(text, ["embedded"])),
-    })
 }
 
 fn outbound(section: &Section<'_>, findings: &mut Findings<'_>) -> Outbound {

@@ -1,7 +1,7 @@
 //! What a valid config file comes down to: typed, resolved, with every name checked. The rest of Spindel reads only this.
 
 use ipnet::IpNet;
-use spindel_connect::{Connection, Endpoint, Entry, Maps};
+use spindel_connect::{Connection, Endpoint, Entry, Maps, Secret};
 /// Flow, Filter (with Condition and Test), RetryPolicy and Trust live in `spindel_model` (flow.rs, filter.rs): the engine, which does
 /// not know this crate, needs them. This crate parses and lints them.
 pub use spindel_model::{Condition, Filter, Flow, RetryPolicy, Test, Trust};
@@ -23,6 +23,10 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     pub listen: SocketAddr,
+    /// For people and machines that watch: health, metrics. Nothing where it is `"off"`.
+    pub admin: Option<SocketAddr>,
+    /// What this node is called among several; as its host where nothing is given.
+    pub node: Option<String>,
     /// How vendors reach this Spindel; needed to register subscriptions.
     pub public_url: Option<url::Url>,
     /// How long a stop may take: what runs is finished, the rest is released.
@@ -31,18 +35,44 @@ pub struct Server {
 
 /// `[store]`
 pub struct StoreSettings {
-    /// `sqlite://…`
-    pub path: PathBuf,
+    pub location: StoreLocation,
     /// Events that ended are kept this long, rejected requests a day.
     pub retention: Duration,
     /// 32 bytes, base64: bodies and payloads are encrypted with it.
-    pub encryption_key: Option<spindel_connect::Secret>,
+    pub encryption_key: Option<Secret>,
+}
+
+/// One SQLite file belongs to one process; several nodes share a PostgreSQL database.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreLocation {
+    Sqlite {
+        path: PathBuf,
+    },
+    /// `postgres://user@host:port,…/database?sslmode=…`
+    Postgres {
+        server: Remote,
+        /// Where the tables stand; the user's own when it is not named.
+        schema: Option<String>,
+    },
 }
 
 /// `[queue]`
 #[derive(Clone, Debug, PartialEq)]
 pub enum QueueSettings {
+    /// Inside the process. With PostgreSQL several nodes may have one each: what one leaves, the others find in the store.
     Embedded,
+    /// `amqp://user@host:port/vhost`; names of exchanges and queues begin with the prefix.
+    Amqp { broker: Remote, prefix: String },
+}
+
+/// A server of ours: the database, or the broker.
+#[derive(Clone)]
+pub struct Remote {
+    /// As written, without the password. A database on another machine is spoken to over TLS unless it says `sslmode=disable`.
+    pub url: String,
+    pub password: Option<Secret>,
+    /// PEM file of the authority that signed the server's certificate, where the system does not trust it.
+    pub ca: Option<PathBuf>,
 }
 
 /// `[outbound]`

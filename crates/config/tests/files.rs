@@ -1,9 +1,13 @@
 //! The files in `config/`: the commented default and the examples load, and say what is true.
 #![allow(clippy::unwrap_used)]
 
-use spindel_config::{Given, Loaded, load, parse, schema};
+use spindel_config::{Given, Loaded, QueueSettings, StoreLocation, load, parse, schema};
 use spindel_model::Change;
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 fn config(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config")).join(name)
@@ -61,16 +65,31 @@ fn the_examples_load_without_a_warning() {
     }
 }
 
+/// The file with its secrets and certificates in a folder of the test.
+fn with_files_in(folder: &Path, text: &str) -> String {
+    let certificate = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    for (at, content) in [("/run/secrets/", format!("{}\n", env("").unwrap())), ("/etc/spindel/", certificate.to_owned())] {
+        for (start, _) in text.match_indices(at) {
+            let name = text[start + at.len()..].split('"').next().unwrap();
+            fs::write(folder.join(name), &content).unwrap();
+        }
+    }
+    let folder = format!("{}/", folder.display());
+    text.replace("/run/secrets/", &folder).replace("/etc/spindel/", &folder)
+}
+
 #[test]
 fn the_default_file_loads_as_it_is_and_with_everything_switched_on() {
     let text = fs::read_to_string(config("spindel.toml")).unwrap();
     let plain = read("spindel.toml").settings;
-    let text = switched_on(&text).replace("#listen", "listen");
-    let full = parse(&text, "spindel.toml", &env).unwrap_or_else(|problems| panic!("{problems}")).settings;
+    let of_servers = ["#password", "#ca", "#schema", "#prefix"];
+    let here: Vec<&str> = text.lines().filter(|line| !of_servers.iter().any(|it| line.starts_with(it))).collect();
+    let here = switched_on(&here.join("\n"));
+    let full = parse(&here, "spindel.toml", &env).unwrap_or_else(|problems| panic!("{problems}")).settings;
 
-    assert_eq!(full.server.listen, plain.server.listen);
-    assert_eq!(full.server.drain, plain.server.drain);
-    assert_eq!(full.store.path, plain.store.path);
+    assert_eq!((full.server.listen, full.server.admin), (plain.server.listen, plain.server.admin));
+    assert_eq!((full.server.drain, full.server.node.is_some()), (plain.server.drain, plain.server.node.is_none()));
+    assert_eq!(full.store.location, plain.store.location);
     assert_eq!(full.store.retention, plain.store.retention);
     assert_eq!(full.queue, plain.queue);
     assert!(full.store.encryption_key.is_some() && full.server.public_url.is_some() && !full.outbound.allow.is_empty());
@@ -82,6 +101,38 @@ fn the_default_file_loads_as_it_is_and_with_everything_switched_on() {
     assert_eq!((a.body_limit, a.concurrency, a.timeout), (b.body_limit, b.concurrency, b.timeout));
     assert_eq!((a.body_limit, a.concurrency, a.timeout), (2 << 20, 4, Duration::from_secs(30)));
     assert!(!a.insecure_accept_unsigned);
+}
+
+#[test]
+fn the_default_file_shows_how_servers_are_named() {
+    let text = fs::read_to_string(config("spindel.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let there: Vec<&str> =
+        text.lines().filter(|line| !["#url = \"sqlite", "#url = \"embedded"].iter().any(|it| line.starts_with(it))).collect();
+    let there = switched_on(&with_files_in(folder.path(), &there.join("\n")));
+    let settings = parse(&there, "spindel.toml", &env).unwrap_or_else(|problems| panic!("{problems}")).settings;
+    let StoreLocation::Postgres { server: database, .. } = settings.store.location else { panic!("{:?}", settings.store.location) };
+    let QueueSettings::Amqp { broker, prefix } = settings.queue else { panic!("{:?}", settings.queue) };
+    for remote in [database, broker] {
+        assert!(remote.password.is_some() && remote.ca.is_some_and(|it| it.starts_with(&folder)), "{}", remote.url);
+    }
+    assert_eq!(prefix, "spindel");
+}
+
+#[test]
+fn the_production_file_loads_without_a_warning() {
+    let text = fs::read_to_string(config("production.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let no_variable = |name: &str| panic!("{name} is asked of the environment; secrets are files here");
+    let loaded = parse(&with_files_in(folder.path(), &text), "production.toml", &no_variable);
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.problems(loaded.warnings.clone()));
+    let settings = loaded.settings;
+    let StoreLocation::Postgres { server: database, .. } = settings.store.location else { panic!("{:?}", settings.store.location) };
+    let QueueSettings::Amqp { broker, .. } = settings.queue else { panic!("{:?}", settings.queue) };
+    assert!(database.password.is_some() && broker.password.is_some() && settings.store.encryption_key.is_some());
+    assert!(settings.server.node.is_none(), "several nodes share the file");
+    assert!(settings.flows.len() >= 7 && settings.tests.len() >= 5);
 }
 
 #[test]
@@ -144,7 +195,7 @@ fn every_reference_of_the_schema_leads_somewhere() {
 
 #[test]
 fn a_mangled_file_is_refused_and_never_a_panic() {
-    let files: Vec<String> = ["spindel.toml", "examples/shop-to-erp.toml", "examples/any-system.toml"]
+    let files: Vec<String> = ["spindel.toml", "production.toml", "examples/shop-to-erp.toml", "examples/any-system.toml"]
         .map(|it| fs::read_to_string(config(it)).unwrap())
         .to_vec();
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

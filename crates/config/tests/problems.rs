@@ -4,7 +4,7 @@
 mod connectors;
 
 use connectors::CATALOG;
-use spindel_config::{Level, Loaded, Problems, parse_with};
+use spindel_config::{Level, Loaded, Problems, QueueSettings, StoreLocation, parse_with};
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -95,14 +95,14 @@ do = "push_order"
      4 | drian = "20s"
        : ^^^^^
        `----
-      hint: did you mean `drain`? valid here: listen, public_url, drain
+      hint: did you mean `drain`? valid here: listen, admin, node, public_url, drain
 
-      error[unsupported]: this build of Spindel has no PostgreSQL store yet
+      error[literal_secret]: a password is written into the address; the password must be kept outside
        ,-[spindel.toml:7:7]
-     7 | url = "postgres://***************@db/spindel"
+     7 | url = ***************************************
        :       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        `----
-      hint: use "sqlite://data/spindel.db"
+      hint: leave it out of `url`, write `password = { file = "path" }` or `{ env = "NAME" }`, and change it if the file was shared
 
       error[missing_secret]: environment variable `NOT_SET` is not set
         ,-[spindel.toml:12:19]
@@ -207,12 +207,157 @@ fn each_mistake_is_named_at_its_place() {
         ("[store]\nretention = 30\n", vec!["wrong_type store.retention"]),
         ("[store]\nencryption_key = { env = \"STALL_KEY\" }\n", vec!["invalid_value store.encryption_key"]),
         ("[store]\nurl = \"mysql://x\"\n", vec!["invalid_value store.url"]),
-        ("[queue]\nurl = \"amqp://localhost\"\n", vec!["unsupported queue.url"]),
+        ("[server]\nadmin = \"off\"\n", vec![]),
+        ("[server]\nadmin = \"none\"\n", vec!["invalid_value server.admin"]),
+        ("[server]\nadmin = \"127.0.0.1:8400\"\n", vec!["conflict server.admin"]),
+        ("[server]\nlisten = \"0.0.0.0:8401\"\n", vec!["conflict server.admin"]),
+        ("[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n", vec![]),
+        ("[server]\nnode = \"oslo 1\"\n", vec!["invalid_name server.node"]),
         ("[outbound]\nallow = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n", vec!["invalid_value outbound.allow[1]"]),
         ("[maps]\ntax = \"x\"\n", vec!["wrong_type maps.tax"]),
     ] {
         assert_eq!(codes(text), wanted, "{text}");
     }
+}
+
+#[test]
+fn mistakes_about_the_database_and_the_broker_are_named_at_their_place() {
+    let store = |url: &str, more: &str| format!("[store]\nurl = \"{url}\"\n{more}");
+    let queue = |url: &str, more: &str| format!("[queue]\nurl = \"{url}\"\n{more}");
+    let password = "password = { env = \"STALL_KEY\" }\n";
+    let verified = "postgres://spindel@db/spindel?sslmode=verify-full";
+    for (text, wanted) in [
+        (store(verified, password), vec![]),
+        (store(verified, ""), vec![]),
+        (store(verified, "password = { env = \"NOT_SET\" }"), vec!["missing_secret store.password.env"]),
+        (store(verified, "password = \"hunter2\""), vec!["literal_secret store.password"]),
+        (store(verified, "ca = \"/nowhere.pem\""), vec!["invalid_value store.ca"]),
+        (store(verified, "ca = \"Cargo.toml\""), vec!["invalid_value store.ca"]),
+        (store("postgres://spindel@db/spindel", ""), vec![]),
+        (
+            store("postgres://spindel@localhost/spindel", "ca = \"/nowhere.pem\""),
+            vec!["invalid_value store.ca", "conflict store.ca"],
+        ),
+        (store("postgres://spindel@db", ""), vec!["invalid_value store.url"]),
+        (store("postgres://spindel@db/spindel?sslmode=allow", ""), vec!["invalid_value store.url"]),
+        (store("postgres://spindel@db/spindel?sslmod=require", ""), vec!["unknown_key store.url"]),
+        (store("postgres://spindel:hunter2@localhost/spindel", password), vec!["literal_secret store.url"]),
+        (store("sqlite://x.db", password), vec!["conflict store.password"]),
+        (queue("amqp://localhost", ""), vec![]),
+        (queue("amqp://spindel@broker/shop", password), vec![]),
+        (queue("amqp://spindel@broker/shop", ""), vec!["missing_key queue.password"]),
+        (queue("amqp://guest@broker/shop", password), vec!["invalid_value queue.url"]),
+        (queue("amqp://localhost", "prefix = \"Spindel\""), vec!["invalid_name queue.prefix"]),
+        (queue("kafka://localhost", ""), vec!["invalid_value queue.url"]),
+        (queue("embedded", "prefix = \"shop\""), vec!["conflict queue.prefix"]),
+        (queue("embedded://x", ""), vec!["invalid_value queue.url"]),
+        (queue("amqp://localhost", "ca = \"/nowhere.pem\""), vec!["invalid_value queue.ca", "conflict queue.ca"]),
+    ] {
+        let mut codes = codes(&text);
+        codes.sort();
+        let mut wanted = wanted;
+        wanted.sort();
+        assert_eq!(codes, wanted, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_about_the_database_and_the_broker_say_what_to_do() {
+    let text = r#"
+[server]
+admin = "0.0.0.0:8400"
+
+[store]
+url = "postgres://spindel@db.example.no/spindel?sslmode=prefer"
+ca = "/nowhere/ca.pem"
+
+[queue]
+url = "amqp://spindel:hunter2@broker.example.no/"
+"#;
+    insta::assert_snapshot!(parse(text).unwrap_err().to_string(), @r#"
+      error[conflict]: port 8400 is that of `listen` already
+       ,-[spindel.toml:3:9]
+     3 | admin = "0.0.0.0:8400"
+       :         ^^^^^^^^^^^^^^
+       `----
+      hint: give `admin` a port of its own that the internet does not reach
+
+      error[invalid_value]: `sslmode` cannot be `prefer`
+       ,-[spindel.toml:6:7]
+     6 | url = "postgres://*******@db.example.no/spindel?sslmode=prefer"
+       :       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       `----
+      hint: `verify-full` encrypts and checks the server's certificate and name, and so does `require`; `disable` sends all of it readable; valid here: disable, require, verify-full
+
+      error[literal_secret]: a password is written into the address; the password must be kept outside
+        ,-[spindel.toml:10:7]
+     10 | url = *******************************************
+        :       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        `----
+      hint: leave it out of `url`, write `password = { file = "path" }` or `{ env = "NAME" }`, and change it if the file was shared
+
+    spindel.toml: 3 errors
+    "#);
+    let text = r#"
+[store]
+url = "postgres://spindel@a,b/spindel?sslmod=require"
+password = { env = "NOT_SET" }
+
+[queue]
+url = "amqp://spindel@broker.example.no"
+ca = "Cargo.toml"
+"#;
+    insta::assert_snapshot!(parse(text).unwrap_err().to_string(), @r#"
+      error[unknown_key]: `sslmod` is not a parameter of a PostgreSQL address here
+       ,-[spindel.toml:3:7]
+     3 | url = "postgres://*******@a,b/spindel?sslmod=require"
+       :       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       `----
+      hint: did you mean `sslmode`? valid here: sslmode, target_session_attrs, load_balance_hosts, application_name, options
+
+      error[missing_key]: `password` is missing: RabbitMQ lets nobody in without one
+       ,-[spindel.toml:6:2]
+     6 | [queue]
+       :  ^^^^^
+       `----
+      hint: add `password = { file = "path" }` or `{ env = "NAME" }`
+
+      error[conflict]: `ca` means nothing without TLS
+       ,-[spindel.toml:8:6]
+     8 | ca = "Cargo.toml"
+       :      ^^^^^^^^^^^^
+       `----
+      hint: use `amqps://` in the url, or leave `ca` out
+
+      error[invalid_value]: authority file `Cargo.toml` holds no certificate, or is larger than 1048576 bytes
+       ,-[spindel.toml:8:6]
+     8 | ca = "Cargo.toml"
+       :      ^^^^^^^^^^^^
+       `----
+      hint: name the PEM file of the authority's certificate; a relative path starts at the working folder
+
+    spindel.toml: 4 errors
+    "#);
+}
+
+#[test]
+fn an_address_by_itself_may_hold_a_password_and_shows_it_nowhere() {
+    let url = "postgres://spindel:hun%40ter2@db/spindel?sslmode=disable";
+    let StoreLocation::Postgres { server: database, .. } = StoreLocation::from_url(url).unwrap() else { panic!("it is a server") };
+    assert_eq!(database.url, "postgres://spindel@db/spindel?sslmode=disable");
+    assert_eq!(database.password.as_ref().unwrap().expose(), "hun@ter2");
+    assert!(!format!("{database:?}").contains("ter2"), "{database:?}");
+    assert_eq!(StoreLocation::from_url("sqlite://x.db"), Ok(StoreLocation::Sqlite { path: "x.db".into() }));
+
+    let broker = QueueSettings::from_url("amqp://guest:guest@localhost:5672/%2F").unwrap();
+    let QueueSettings::Amqp { broker, prefix } = broker else { panic!("it is a server") };
+    assert_eq!((broker.url.as_str(), prefix.as_str()), ("amqp://guest@localhost:5672/%2F", "spindel"));
+    assert_eq!(QueueSettings::from_url("embedded"), Ok(QueueSettings::Embedded));
+
+    let error = StoreLocation::from_url("postgres://spindel:hunter2@db/spindel?sslmode=prefer").unwrap_err();
+    assert!(error.contains("`verify-full` encrypts") && !error.contains("hunter2"), "{error}");
+    let error = QueueSettings::from_url("amqp://spindel:hun/ter2@broker/shop").unwrap_err();
+    assert!(error.contains("unencoded") && !error.contains("ter2"), "{error}");
 }
 
 #[test]
@@ -359,6 +504,14 @@ fn a_secret_is_never_shown_not_even_where_the_file_is_broken() {
         "[connections.shop]\nconnector = \"stall\"\nwebhook_secrets = [\"\"\"\nhunter2\n\"\"\"]\n",
         "[connections]\nshop = \"hunter2\"\n",
         "[store]\nurl = \"postgres://spindel:hunter2@db\"\n",
+        "[store]\nurl = \"postgres://spindel:a@hunter2@db/spindel\"\n",
+        "[store]\nurl = \"postgres://spindel:a@b/hunter2@db/spindel\"\n",
+        "[store]\nurl = \"postgres://spindel:a@hunter2@db/spindel\n",
+        "[store]\nurl = \"postgres://spindel@localhost/spindel?password=hunter2\"\n",
+        "[store]\nurl = \"postgres://spindel:hunter2@db/spindel?sslmode=prefer\"\n",
+        "[store]\nurl = 'sqllite://spindel:hunter2@db/spindel'\n",
+        "[queue]\nurl = \"amqp://spindel:hunter2@broker/shop\"\n",
+        "[queue]\nurl = \"\"\"\namqp://spindel:hunter2@broker/shop\"\"\"\n",
         "[store]\nencryption_key = \"hunter2\"\n",
     ] {
         let problems = parse(broken).unwrap_err();
@@ -403,7 +556,7 @@ fn settings_are_what_the_file_says() {
     );
     let settings = parse(&format!("[server]\nlisten = \"0.0.0.0:1\"\n{text}")).unwrap().settings;
     assert_eq!(settings.server.listen.port(), 1);
-    assert_eq!(settings.store.path.to_str(), Some("data/spindel.db"));
+    assert_eq!(settings.store.location, StoreLocation::Sqlite { path: "data/spindel.db".into() });
     let flow = &settings.flows[0];
     assert_eq!((flow.lag.as_secs(), flow.retry.first.as_secs(), flow.retry.factor), (5400, 1, 4.0));
     assert_eq!(settings.maps.find("location", "MAIN"), Some("1"));

@@ -3,7 +3,7 @@
 use crate::{Ability, Answer, Api, Ask, CallError, ConfigError, Incoming, ParseError, Proof, Reply, Secret, Verdict, Verified};
 use serde::de::DeserializeOwned;
 use spindel_model::{Change, Customer, EntityKind, Order, Performed, Price, Product, Record, Shipment, StockLevel, Verb};
-use std::future::Future;
+use std::{future::Future, path::PathBuf};
 
 /// A connector: vendor knowledge only.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -235,12 +235,15 @@ pub struct Subscription {
 
 /// Where the vendor is, how to log in, how much may be asked; the shared client does the rest.
 pub struct Endpoint {
-    /// `https://erp.example.com`, without a slash at the end. Empty for a connector that calls absolute addresses.
+    /// `https://erp.example.com`, without a slash at the end; `amqps://user@host/vhost` of a broker. Empty for a connector that
+    /// calls absolute addresses.
     pub base_url: String,
     pub auth: Auth,
     /// Sent with every call.
     pub headers: Vec<(&'static str, String)>,
     pub limits: Limits,
+    /// PEM file of the authority that signed the certificate, where it is not a public one. For brokers.
+    pub ca: Option<PathBuf>,
 }
 
 /// How a call authenticates itself.
@@ -248,6 +251,8 @@ pub enum Auth {
     None,
     Bearer(Secret),
     Header(&'static str, Secret),
+    /// Of the user that the base URL names. For brokers.
+    Password(Secret),
     /// A token that is fetched, kept and renewed by the shared client: once for all callers at the same time, and
     /// once more after a 401.
     Token(TokenGrant),
@@ -291,7 +296,7 @@ impl Default for Limits {
 
 impl Endpoint {
     pub fn new(base_url: impl Into<String>, auth: Auth) -> Self {
-        Self { base_url: base_url.into(), auth, headers: Vec::new(), limits: Limits::default() }
+        Self { base_url: base_url.into(), auth, headers: Vec::new(), limits: Limits::default(), ca: None }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -301,6 +306,11 @@ impl Endpoint {
 
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    pub fn ca(mut self, file: PathBuf) -> Self {
+        self.ca = Some(file);
         self
     }
 }

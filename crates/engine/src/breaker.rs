@@ -109,6 +109,16 @@ impl Gate {
         .pass(now)
     }
 
+    /// Open or half open: the destination has failed, and has not been seen to work since.
+    pub fn breaker_is_open(&self) -> bool {
+        self.breaker != Breaker::Closed
+    }
+
+    /// The credentials were refused, and have not been seen to work since.
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// A call was answered as it should, whatever the answer.
     pub fn succeeded(&mut self, now: Timestamp) {
         self.paused = None;
@@ -201,8 +211,10 @@ mod tests {
         gate.failed(at(12));
         assert!(matches!(gate.pass(at(15)), Pass::Closed { .. }));
         assert_eq!(gate.pass(at(16)), Pass::OneOnly);
+        assert!(gate.breaker_is_open(), "half open is not closed");
         gate.succeeded(at(17));
         assert_eq!(gate.pass(at(17)), Pass::Open);
+        assert!(!gate.breaker_is_open());
     }
 
     #[test]

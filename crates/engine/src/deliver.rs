@@ -36,7 +36,7 @@ pub(crate) async fn dispatch(engine: Arc<Engine>, to: String, stop: Cancellation
     while !stop.is_cancelled() {
         let consumer = tokio::select! {
             () = stop.cancelled() => return,
-            consumer = engine.queue.consume(&channel) => consumer,
+            consumer = engine.queue.consume(&channel, prefetch(&engine, &to)) => consumer,
         };
         match consumer {
             Ok(consumer) => dispatch_from(&engine, &to, &stop, consumer).await,
@@ -46,6 +46,12 @@ pub(crate) async fn dispatch(engine: Arc<Engine>, to: String, stop: Cancellation
             }
         }
     }
+}
+
+/// Twice what runs at once, so that the next are at hand when a slot comes free.
+fn prefetch(engine: &Engine, to: &str) -> u16 {
+    let slots = engine.wiring().account(to).map_or(1, |account| account.concurrency);
+    u16::try_from(slots * 2).unwrap_or(u16::MAX)
 }
 
 async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken, mut consumer: Box<dyn Consumer>) {
@@ -98,11 +104,14 @@ async fn dispatch_from(engine: &Arc<Engine>, to: &str, stop: &CancellationToken,
                 tokio::select! { () = stop.cancelled() => break, () = tokio::time::sleep(wait) => continue }
             }
         };
-        start(engine, to, &slots, taken, first, &mut consumer).await;
+        if let Err(unleased) = start(engine, to, &slots, taken, first, &mut consumer).await {
+            unleased.into_iter().rev().for_each(|message| waiting.push_front(message));
+            engine.pause(RECEIVE_FOR).await;
+        }
     }
 }
 
-/// Leases what the messages name and starts it.
+/// Leases what the messages name and starts it; gives the messages back when the store does not take the leases.
 async fn start(
     engine: &Arc<Engine>,
     to: &str,
@@ -110,8 +119,8 @@ async fn start(
     messages: Vec<Message>,
     first: OwnedSemaphorePermit,
     consumer: &mut Box<dyn Consumer>,
-) {
-    let Some(account) = engine.wiring().account(to).cloned() else { return };
+) -> Result<(), Vec<Message>> {
+    let Some(account) = engine.wiring().account(to).cloned() else { return Ok(()) };
     let fresh: HashMap<DeliveryId, bool> = messages
         .iter()
         .filter_map(|message| match message.work {
@@ -124,10 +133,9 @@ async fn start(
     let claimed = match engine.store.claim(claim).await {
         Ok(claimed) => claimed,
         Err(error) => {
-            tracing::warn!(%error, to, "deliveries could not be leased; they are announced again");
+            tracing::warn!(%error, to, "deliveries could not be leased; trying again");
             engine.gate(to, crate::Gate::unused);
-            engine.pause(Duration::from_millis(250)).await;
-            Vec::new()
+            return Err(messages);
         }
     };
     // From here on the lease in the store stands for them.
@@ -144,13 +152,14 @@ async fn start(
             // There are never more groups than messages, and those were no more than the free slots.
             None => match Arc::clone(&slots.free).acquire_owned().await {
                 Ok(permit) => permit,
-                Err(_) => return,
+                Err(_) => return Ok(()),
             },
         };
         fill_up(engine, to, &account, &by, &mut group).await;
         let again = group.iter().all(|one| !fresh.get(&one.delivery.id).copied().unwrap_or(true));
         run(engine, slots, account.clone(), group, permit, again);
     }
+    Ok(())
 }
 
 /// Splits into batches of one flow and action where the connector takes batches, else into single ones.
@@ -196,15 +205,21 @@ fn run(
     let (counter, left) = (Arc::clone(&slots.again), Arc::clone(&slots.again_left));
     let ids: Vec<(DeliveryId, u64)> = group.iter().map(|one| (one.delivery.id, one.delivery.fence)).collect();
     running.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.iter().copied());
+    engine.at_work().extend(ids.iter().map(|(id, _)| *id));
     if again {
         counter.fetch_add(1, Ordering::Relaxed);
     }
     engine.tasks().spawn(async move {
-        outcome::carry_out(&engine_, &account, group).await;
-        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        tokio::select! {
+            () = outcome::carry_out(&engine_, &account, group) => {}
+            () = engine_.give_up.cancelled() => {}
+        }
+        let (mut running, mut at_work) = (running.lock().unwrap_or_else(PoisonError::into_inner), engine_.at_work());
         for (id, _) in ids {
             running.remove(&id);
+            at_work.remove(&id);
         }
+        drop((running, at_work));
         if again {
             counter.fetch_sub(1, Ordering::Relaxed);
         }

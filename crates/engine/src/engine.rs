@@ -1,12 +1,12 @@
 //! The engine as a whole: what it is made of, how it starts, is rewired, and stops.
 
-use crate::{Gate, Pass, Wiring, deliver, jq, plan, sweep};
+use crate::{Gate, Pass, Wiring, announce::Announcer, deliver, jq, meter, plan, sweep};
 use arc_swap::ArcSwap;
-use spindel_model::{Clock, Event, EventId, EventState, Timestamp};
+use spindel_model::{Clock, Delivery, DeliveryId, Event, EventId, EventState, Timestamp};
 use spindel_queue::{Channel, Message, Queue, Work};
 use spindel_store::{EventPlan, Ready, Store, StoreError};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,11 +19,16 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     pub wiring: Wiring,
     pub jq: jq::Pool,
+    /// For leases, timers and pauses.
     pub clock: Clock,
+    /// The machine's clock, for what vendors compare with theirs.
+    pub wall: Clock,
     /// Names this node in leases. An embedded Spindel keeps its name across restarts.
     pub node: String,
     /// No other node works on this store: what this node's name holds at start was left behind by a dead process.
     pub alone: bool,
+    /// Plans and delivers. Without it the engine only announces what comes in.
+    pub worker: bool,
 }
 
 pub struct Engine {
@@ -31,10 +36,17 @@ pub struct Engine {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) jq: jq::Pool,
     pub(crate) clock: Clock,
+    pub(crate) wall: Clock,
     pub(crate) node: String,
     pub(crate) stop: CancellationToken,
+    /// What still runs when the time to stop is over is given up.
+    pub(crate) give_up: CancellationToken,
+    /// Deliveries that this process carries out right now.
+    pub(crate) at_work: Mutex<HashSet<DeliveryId>>,
+    announcer: Announcer,
     wiring: ArcSwap<Wiring>,
     alone: bool,
+    worker: bool,
     gates: Mutex<HashMap<String, Gate>>,
     destinations: Mutex<BTreeMap<String, Destination>>,
     tasks: TaskTracker,
@@ -56,13 +68,18 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             store: parts.store,
+            announcer: Announcer::start(Arc::clone(&parts.queue)),
             queue: parts.queue,
             jq: parts.jq,
             clock: parts.clock,
+            wall: parts.wall,
             node: parts.node,
             stop: CancellationToken::new(),
+            give_up: CancellationToken::new(),
+            at_work: Mutex::default(),
             wiring: ArcSwap::from_pointee(parts.wiring),
             alone: parts.alone,
+            worker: parts.worker,
             gates: Mutex::default(),
             destinations: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -75,6 +92,9 @@ impl Engine {
 
     /// Takes up what an earlier process left, then starts the workers.
     pub async fn start(self: &Arc<Self>) {
+        if !self.worker {
+            return;
+        }
         if self.alone {
             sweep::recover(self, Some(&self.node)).await;
         }
@@ -94,20 +114,26 @@ impl Engine {
         self.attend_destinations();
     }
 
-    /// Stops taking work, and waits for what runs. What is not finished in time keeps its lease and is taken up later.
+    /// Stops taking work and waits for what runs. What has not ended in time is given up and its lease released at once:
+    /// another node looks it up or tries it again.
     pub async fn drain(&self, within: Duration) {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-            tracing::warn!(
-                seconds = within.as_secs(),
-                "stopped with deliveries still running: they are looked up or tried again at the next start"
-            );
+            let running = self.at_work().len();
+            tracing::warn!(seconds = within.as_secs(), running, "deliveries still ran when the time to stop was over");
+            self.give_up.cancel();
+            self.tasks.wait().await;
+            sweep::recover(self, Some(&self.node)).await;
         }
+        self.announcer.flush().await;
     }
 
     /// One dispatcher and one sweeper for each destination of the configuration, none for those that left it.
     fn attend_destinations(self: &Arc<Self>) {
+        if !self.worker {
+            return;
+        }
         let wiring = self.wiring();
         let mut destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
         destinations.retain(|name, destination| {
@@ -158,28 +184,52 @@ impl Engine {
         }
     }
 
-    // --- announcing
-
-    /// Announces a committed event. When the queue does not take it, the sweeper announces it again.
-    pub async fn announce(&self, event: EventId) {
-        self.publish(&Channel::Plan, vec![Message { work: Work::Plan(event), fresh: true }]).await;
+    /// Whether the breaker of a connection is open, and whether the connection rests because its credentials were refused.
+    pub fn breaker_and_pause(&self, to: &str) -> (bool, bool) {
+        self.gates().get(to).map_or((false, false), |gate| (gate.breaker_is_open(), gate.is_paused()))
     }
 
-    pub(crate) async fn announce_ready(&self, ready: Vec<Ready>) {
+    pub fn jq(&self) -> &jq::Pool {
+        &self.jq
+    }
+
+    // --- announcing
+
+    /// Announces a committed event.
+    pub fn announce(&self, event: EventId) {
+        self.announcer.announce(Channel::Plan, vec![Message { work: Work::Plan(event), fresh: true }]);
+    }
+
+    pub(crate) fn announce_ready(&self, ready: Vec<Ready>) {
         let mut by_destination: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for one in ready {
             let message = Message { work: Work::Deliver(one.id), fresh: one.fresh };
             by_destination.entry(one.to).or_default().push(message);
         }
         for (to, messages) in by_destination {
-            self.publish(&Channel::Deliver(to), messages).await;
+            self.announcer.announce(Channel::Deliver(to), messages);
         }
     }
 
-    pub(crate) async fn publish(&self, channel: &Channel, messages: Vec<Message>) {
-        if let Err(error) = self.queue.publish(channel, messages).await {
-            tracing::debug!(%error, ?channel, "not announced; the sweeper does it later");
-        }
+    pub(crate) fn announce_all(&self, channel: &Channel, messages: Vec<Message>) {
+        self.announcer.announce(channel.clone(), messages);
+    }
+
+    pub(crate) fn at_work(&self) -> std::sync::MutexGuard<'_, HashSet<DeliveryId>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that nobody works on any more: what this process carries out right now it will finish itself, however late.
+    pub(crate) fn left_behind(&self, expired: Vec<Delivery>) -> Vec<Delivery> {
+        let at_work = self.at_work();
+        expired.into_iter().filter(|delivery| !at_work.contains(&delivery.id)).collect()
+    }
+
+    /// Whether this node is the one that does this now: one at a time of all that share the store.
+    pub(crate) async fn has_duty(&self, duty: &str) -> bool {
+        const HELD_FOR: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
+        let now = self.clock.now();
+        self.alone || self.store.hold_duty(duty, &self.node, now, now + HELD_FOR).await.unwrap_or(false)
     }
 
     // --- planning
@@ -188,7 +238,7 @@ impl Engine {
         loop {
             let consumer = tokio::select! {
                 () = self.stop.cancelled() => return,
-                consumer = self.queue.consume(&Channel::Plan) => consumer,
+                consumer = self.queue.consume(&Channel::Plan, PLAN_BATCH as u16 * 2) => consumer,
             };
             match consumer {
                 Ok(consumer) => self.plan_from(consumer).await,
@@ -239,14 +289,13 @@ impl Engine {
         // All at once, so that their commits are one commit.
         let plans = futures::future::join_all(events.iter().map(async |event| {
             let plan = self.plan_one(event).await;
-            if let EventState::Quarantined { reason } = &plan.state {
-                tracing::warn!(event = %event.id, connection = event.connection, topic = event.topic, reason, "event quarantined");
-            }
-            self.store.plan(plan).await
+            meter::log_plan(event, &plan);
+            let state = plan.state.name();
+            self.store.plan(plan).await.inspect(|_| meter::planned(state))
         }))
         .await;
         let (planned, failed): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
-        self.announce_ready(planned.into_iter().flatten().flat_map(|planned| planned.ready).collect()).await;
+        self.announce_ready(planned.into_iter().flatten().flat_map(|planned| planned.ready).collect());
         failed.into_iter().next().map_or(Ok(()), |failed| failed.map(|_| ()))
     }
 

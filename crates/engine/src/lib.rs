@@ -4,10 +4,12 @@
 //! with workers on the queue's channels. The only code that retries is here.
 
 mod account;
+mod announce;
 mod breaker;
 mod deliver;
 mod engine;
 pub mod jq;
+mod meter;
 mod outcome;
 mod plan;
 mod retry;
@@ -17,6 +19,7 @@ mod sweep;
 pub use account::*;
 pub use breaker::*;
 pub use engine::*;
+pub use meter::age;
 pub use plan::*;
 pub use retry::*;
 pub use step::*;

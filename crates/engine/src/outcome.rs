@@ -1,6 +1,6 @@
 //! One attempt: look up or perform, then let [`step`] decide, and write what it decided.
 
-use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, step};
+use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, meter, step};
 use futures::FutureExt as _;
 use spindel_connect::{Around, CallError, Described, Job, Journal, Repeat};
 use spindel_model::{
@@ -8,8 +8,8 @@ use spindel_model::{
     Timestamp, Version,
 };
 use spindel_queue::{Channel, Message, Work};
-use spindel_store::{Claimed, Finish, Finished, Ready};
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use spindel_store::{Claimed, Finish, Finished, Ready, StoreError};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 /// What came of one delivery of a group.
 struct Outcome {
@@ -87,7 +87,7 @@ async fn attempt(engine: &Engine, account: &Account, flow: &Flow, group: &[Claim
             known: one.known.as_deref(),
             maps: &wiring.maps,
             attempt,
-            now: engine.clock.now(),
+            now: engine.wall.now(),
         };
         let job = Job { action: &action.action, around };
         if one.in_doubt {
@@ -301,6 +301,7 @@ async fn write(
         match step(&one.delivery.state, outcome.input, &case, now) {
             Ok(next) => {
                 log(one, &attempt, &next);
+                meter::attempted(&account.name, one.delivery.event, &attempt, &next.state, engine.wall.now());
                 consequences(engine, account, at_source.then_some(&one.delivery.from), &next, now);
                 finishes.push(finish(one, next, attempt, (outcome.reference, outcome.read), now));
             }
@@ -309,28 +310,43 @@ async fn write(
     }
     let becomes_due: Vec<(DeliveryId, Timestamp)> =
         finishes.iter().filter_map(|finish| Some((finish.id, next_time(&finish.state)?))).collect();
-    let finished = match engine.store.finish(finishes).await {
-        Ok(finished) => finished,
-        Err(error) => {
-            tracing::error!(%error, to = account.name, "outcomes could not be written; their leases run out and they are looked up or tried again");
-            return;
-        }
-    };
-    let next = finished.into_iter().filter_map(|one| match one {
+    let ids: Vec<DeliveryId> = finishes.iter().map(|finish| finish.id).collect();
+    let Some(finished) = commit(engine, account, finishes).await else { return };
+    let next = finished.into_iter().zip(ids).filter_map(|(one, id)| match one {
         Finished::Written { next } => next,
         Finished::Fenced => {
-            tracing::warn!(to = account.name, "an outcome came after its lease had gone to another worker; nothing was written");
+            tracing::warn!(delivery = %id, to = account.name, "an outcome came after its lease had gone to another worker; nothing was written");
             None
         }
     });
-    engine.announce_ready(next.collect::<Vec<Ready>>()).await;
+    engine.announce_ready(next.collect::<Vec<Ready>>());
     let at_once = becomes_due.iter().filter(|(_, at)| *at <= now);
     let messages: Vec<Message> = at_once.map(|(id, _)| Message { work: Work::Deliver(*id), fresh: false }).collect();
     if !messages.is_empty() {
-        engine.publish(&Channel::Deliver(account.name.clone()), messages).await;
+        engine.announce_all(&Channel::Deliver(account.name.clone()), messages);
     }
     if becomes_due.iter().any(|(_, at)| *at > now) {
         engine.hint(&account.name);
+    }
+}
+
+/// What was done must not be forgotten because the store is away for a moment: it is written as soon as the store is back, for as
+/// long as the leases hold.
+async fn commit(engine: &Engine, account: &Account, finishes: Vec<Finish>) -> Option<Vec<Finished>> {
+    let until = tokio::time::Instant::now() + account.lease();
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match engine.store.finish(finishes.clone()).await {
+            Ok(finished) => return Some(finished),
+            Err(StoreError::Unavailable(_) | StoreError::Overloaded) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            Err(error) => {
+                tracing::error!(%error, to = account.name, "outcomes could not be written; their leases run out and they are looked up or tried again");
+                return None;
+            }
+        }
     }
 }
 
@@ -393,16 +409,19 @@ fn consequences(engine: &Engine, account: &Account, blamed: Option<&str>, next: 
 
 /// A failure is logged once: here, when the delivery has ended with it or is in doubt.
 fn log(one: &Claimed, attempt: &Attempt, next: &Step) {
-    let delivery = &one.delivery;
+    let Delivery { id, event, flow, from, to, label, .. } = &one.delivery;
+    let tries = next.attempts;
     match &next.state {
         State::Dead { class, reason } => tracing::warn!(
-            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, label = delivery.label, %class, reason, "delivery failed for good"
+            delivery = %id, %event, connection = from, flow, to, label, attempt = tries, %class, reason, "delivery failed for good"
         ),
         State::InDoubt { look_up_at: None } => tracing::warn!(
-            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, label = delivery.label, "outcome unknown and cannot be looked up: a person must decide"
+            delivery = %id, %event, connection = from, flow, to, label, attempt = tries, reason = attempt.message,
+            "outcome unknown and cannot be looked up: a person must decide"
         ),
         state => tracing::debug!(
-            delivery = %delivery.id, flow = delivery.flow, to = delivery.to, state = state.name(), message = attempt.message, "attempt ended"
+            delivery = %id, %event, connection = from, flow, to, attempt = tries, state = state.name(),
+            class = attempt.class.map(|class| class.as_str()), message = attempt.message, "attempt ended"
         ),
     }
 }

@@ -7,7 +7,7 @@ use spindel_model::{Delivery, State};
 use spindel_queue::{Channel, Message, Work};
 use spindel_store::Finish;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Longest time between two looks.
@@ -20,35 +20,49 @@ const ANNOUNCE_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 const PLANNED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 /// Rows that one look takes.
 const AT_A_TIME: usize = 1000;
+const EVENTS_AT_A_TIME: usize = DEEP;
 /// A queue this deep needs no announcements.
 const DEEP: usize = 5000;
 
 /// Announces events that were committed and not planned.
 pub(crate) async fn events(engine: Arc<Engine>) {
+    let mut resets = engine.queue.resets();
+    // What the process that ran before left is announced at once; what comes from here on is announced when it comes.
     let mut older_than = SignedDuration::ZERO;
     while !engine.stop.is_cancelled() {
-        let before = engine.clock.now() - older_than;
-        let shallow = engine.queue.depth(&Channel::Plan).await.is_ok_and(|depth| depth < DEEP);
-        if shallow {
-            match engine.store.unplanned(before, AT_A_TIME).await {
+        if engine.has_duty("announce_events").await && is_shallow(&engine, &Channel::Plan).await {
+            match engine.store.unplanned(engine.clock.now() - older_than, EVENTS_AT_A_TIME).await {
                 Ok(ids) => {
-                    let messages: Vec<Message> =
-                        ids.into_iter().map(|id| Message { work: Work::Plan(id), fresh: true }).collect();
-                    if !messages.is_empty() {
-                        engine.publish(&Channel::Plan, messages).await;
+                    if !ids.is_empty() {
+                        let messages = ids.into_iter().map(|id| Message { work: Work::Plan(id), fresh: true }).collect();
+                        engine.announce_all(&Channel::Plan, messages);
                     }
-                    // What the process that ran before left is announced now; what comes from here on is announced when it comes.
                     older_than = PLANNED_WITHIN;
                 }
                 Err(error) => tracing::warn!(%error, "the store does not say what is unplanned"),
             }
         }
-        engine.pause(LOOK_EVERY).await;
+        tokio::select! {
+            () = engine.pause(LOOK_EVERY) => {}
+            () = was_reset(&mut resets) => older_than = SignedDuration::ZERO,
+        }
+    }
+}
+
+async fn is_shallow(engine: &Engine, channel: &Channel) -> bool {
+    engine.queue.depth(channel).await.is_ok_and(|depth| depth < DEEP)
+}
+
+/// Resolves when the queue may have forgotten what it was told.
+async fn was_reset(resets: &mut watch::Receiver<u64>) {
+    if resets.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
 /// Announces what becomes due for one destination, sleeping until the next is.
 pub(crate) async fn destination(engine: Arc<Engine>, to: String, stop: CancellationToken, hint: Arc<Notify>) {
+    let mut resets = engine.queue.resets();
     // The queue may have been lost with the process that ran before.
     let mut unheard = true;
     while !stop.is_cancelled() {
@@ -63,16 +77,17 @@ pub(crate) async fn destination(engine: Arc<Engine>, to: String, stop: Cancellat
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
             () = hint.notified() => tokio::time::sleep(LOOK_AT_MOST_EVERY).await,
+            () = was_reset(&mut resets) => unheard = true,
         }
     }
 }
 
 async fn look(engine: &Engine, to: &str, unheard: &mut bool) -> Result<Duration, spindel_store::StoreError> {
     let now = engine.clock.now();
-    if *unheard {
+    if *unheard && is_shallow(engine, &Channel::Deliver(to.to_owned())).await {
         let woken = engine.store.wake_unheard(to, now, now + ANNOUNCE_AGAIN * 2, AT_A_TIME).await?;
         *unheard = woken.more;
-        engine.announce_ready(woken.ready).await;
+        engine.announce_ready(woken.ready);
         return Ok(LOOK_AT_MOST_EVERY);
     }
     match engine.store.next_wake(to).await? {
@@ -82,12 +97,11 @@ async fn look(engine: &Engine, to: &str, unheard: &mut bool) -> Result<Duration,
         }
         None => return Ok(LOOK_EVERY),
     }
-    let channel = Channel::Deliver(to.to_owned());
-    if engine.queue.depth(&channel).await.is_ok_and(|depth| depth >= DEEP) {
+    if !is_shallow(engine, &Channel::Deliver(to.to_owned())).await {
         return Ok(LOOK_EVERY);
     }
     let woken = engine.store.wake(to, now, now + ANNOUNCE_AGAIN, AT_A_TIME).await?;
-    engine.announce_ready(woken.ready).await;
+    engine.announce_ready(woken.ready);
     Ok(LOOK_AT_MOST_EVERY)
 }
 
@@ -103,13 +117,15 @@ pub(crate) async fn leases(engine: Arc<Engine>) {
 pub(crate) async fn recover(engine: &Engine, node: Option<&str>) {
     loop {
         let expired = match engine.store.expired(engine.clock.now(), node, AT_A_TIME).await {
-            Ok(expired) if expired.is_empty() => return,
-            Ok(expired) => expired,
+            Ok(expired) => engine.left_behind(expired),
             Err(error) => {
                 tracing::warn!(%error, "the store does not say which leases ran out");
                 return;
             }
         };
+        if expired.is_empty() {
+            return;
+        }
         tracing::info!(count = expired.len(), "taking up deliveries that a worker left behind");
         let finishes: Vec<Finish> = expired.iter().filter_map(|delivery| given_up(engine, delivery)).collect();
         let none = finishes.is_empty();

@@ -43,6 +43,7 @@ impl HttpTransport {
         }
         let credentials = match endpoint.auth {
             Auth::None => Credentials::None,
+            Auth::Password(_) => return Err(Failure::Refused("an HTTP connection has no user with a password".to_owned())),
             Auth::Bearer(secret) => {
                 let (name, value) = line("authorization", &format!("Bearer {}", secret.expose()))?;
                 Credentials::Fixed(name, value)

@@ -15,8 +15,6 @@ use spindel_connect::{Connection, Incoming, Proof, Verified};
 use spindel_model::{Cause, Clock, EventId, Rejected};
 use spindel_store::{Appended, NewEvent, Store, StoreError};
 use std::{
-    future::Future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -54,7 +52,7 @@ pub struct Inlet {
 /// Finds the inlet of a connection in today's configuration.
 pub type Inlets = Arc<dyn Fn(&str) -> Option<Inlet> + Send + Sync>;
 /// Told of every event once it is committed.
-pub type Announce = Arc<dyn Fn(EventId) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Announce = Arc<dyn Fn(EventId) + Send + Sync>;
 
 /// What ingest is made of.
 #[derive(Clone)]
@@ -62,7 +60,10 @@ pub struct Ingest {
     pub store: Arc<dyn Store>,
     pub inlets: Inlets,
     pub announce: Announce,
+    /// For when an event came in.
     pub clock: Clock,
+    /// The machine's clock, for proofs that are good for a short time.
+    pub wall: Clock,
     pub noted: Arc<Noted>,
     pub bodies: Bodies,
 }
@@ -117,23 +118,67 @@ pub fn routes(ingest: Ingest) -> Router {
 }
 
 async fn receive(State(ingest): State<Ingest>, Path(connection): Path<String>, request: Request) -> Response {
-    match ingest.accept(&connection, request).await {
+    let started = tokio::time::Instant::now();
+    let response = match ingest.accept(&connection, request).await {
         Ok(response) => response,
         Err(refusal) => ingest.refuse(&connection, refusal).await,
-    }
+    };
+    metrics::histogram!("spindel_ingest_seconds").record(started.elapsed());
+    response
 }
 
 /// Why a request is not accepted.
 struct Refusal {
-    status: StatusCode,
+    kind: Kind,
     /// For the record; the sender is told only the status.
     reason: String,
     size: u64,
 }
 
+/// What refusals are counted by: few, so that no sender can make up more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    UnknownConnection,
+    ReceivesNothing,
+    BadProof,
+    TooLarge,
+    Compressed,
+    Incomplete,
+    Unavailable,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::UnknownConnection => "unknown_connection",
+            Self::ReceivesNothing => "receives_nothing",
+            Self::BadProof => "bad_proof",
+            Self::TooLarge => "too_large",
+            Self::Compressed => "compressed",
+            Self::Incomplete => "incomplete",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownConnection | Self::ReceivesNothing => StatusCode::NOT_FOUND,
+            Self::BadProof => StatusCode::UNAUTHORIZED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
 impl Refusal {
-    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), size: 0 }
+    fn new(kind: Kind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), size: 0 }
+    }
+
+    fn status(&self) -> StatusCode {
+        self.kind.status()
     }
 
     fn of_size(self, size: usize) -> Self {
@@ -143,11 +188,11 @@ impl Refusal {
 
 impl Ingest {
     async fn accept(&self, name: &str, request: Request) -> Result<Response, Refusal> {
-        let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such connection"))?;
+        let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(Kind::UnknownConnection, "no such connection"))?;
         let proof = match inlet.insecure_accept_unsigned {
             true => Proof::InsecureUnsigned,
             false => {
-                inlet.connection.proof().ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing"))?
+                inlet.connection.proof().ok_or_else(|| Refusal::new(Kind::ReceivesNothing, "this connection receives nothing"))?
             }
         };
         let (incoming, _room) = read(request, inlet.body_limit, &self.bodies).await?;
@@ -156,8 +201,8 @@ impl Ingest {
         }
         let size = incoming.body.len();
         let verified = proof
-            .check(incoming, self.clock.now())
-            .map_err(|unproven| Refusal::new(StatusCode::UNAUTHORIZED, unproven.to_string()).of_size(size))?;
+            .check(incoming, self.wall.now())
+            .map_err(|unproven| Refusal::new(Kind::BadProof, unproven.to_string()).of_size(size))?;
         let event = self.event(name, &inlet, &proof, &verified).map_err(|refusal| refusal.of_size(size))?;
         self.commit(event).await
     }
@@ -167,7 +212,7 @@ impl Ingest {
             Some(Ok(topic)) => topic,
             // It is genuine, so it is kept: the same reason quarantines it when it is planned.
             Some(Err(_)) => NO_TOPIC.to_owned(),
-            None => return Err(Refusal::new(StatusCode::NOT_FOUND, "this connection receives nothing")),
+            None => return Err(Refusal::new(Kind::ReceivesNothing, "this connection receives nothing")),
         };
         let vendor_key = inlet.connection.delivery_key(verified);
         Ok(NewEvent {
@@ -183,16 +228,21 @@ impl Ingest {
     }
 
     async fn commit(&self, event: NewEvent) -> Result<Response, Refusal> {
-        let unavailable = |error: StoreError| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        let unavailable = |error: StoreError| Refusal::new(Kind::Unavailable, error.to_string());
+        let connection = event.connection.clone();
         let appended = tokio::time::timeout(COMMIT_WITHIN, self.store.append(event)).await;
         let appended =
             appended.unwrap_or_else(|_| Err(StoreError::Unavailable("no commit in time".into()))).map_err(unavailable)?;
         let (id, outcome) = match appended {
             Appended::New(id) => {
-                (self.announce)(id).await;
+                (self.announce)(id);
+                metrics::counter!("spindel_events_accepted_total", "connection" => connection).increment(1);
                 (id, "accepted")
             }
-            Appended::Duplicate(id) => (id, "duplicate"),
+            Appended::Duplicate(id) => {
+                metrics::counter!("spindel_events_duplicate_total", "connection" => connection).increment(1);
+                (id, "duplicate")
+            }
         };
         let body = format!("{{\"event\":\"{id}\",\"outcome\":\"{outcome}\"}}\n");
         Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -202,16 +252,18 @@ impl Ingest {
         let now = self.clock.now();
         // Whoever asks chose this name.
         let connection: String = connection.chars().take(LONGEST_NAME).collect();
+        let counted = if refusal.kind == Kind::UnknownConnection { "unknown".to_owned() } else { connection.clone() };
+        metrics::counter!("spindel_events_rejected_total", "connection" => counted, "reason" => refusal.kind.name()).increment(1);
         let noted = self.noted.allows(now.as_second().unsigned_abs());
-        if noted && refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        if noted && refusal.kind == Kind::Unavailable {
             tracing::warn!(connection, reason = refusal.reason, "not accepted: the sender is asked to come again");
         } else if noted {
-            tracing::info!(connection, status = refusal.status.as_u16(), reason = refusal.reason, "request rejected");
+            tracing::info!(connection, status = refusal.status().as_u16(), reason = refusal.reason, "request rejected");
             let rejected = Rejected {
                 connection,
                 at: now,
                 reason: refusal.reason.clone(),
-                status: refusal.status.as_u16(),
+                status: refusal.status().as_u16(),
                 size: refusal.size,
             };
             // Nobody waits for it: the answer is the same whether it is noted or not.
@@ -222,12 +274,12 @@ impl Ingest {
                 }
             });
         }
-        let mut response = Response::new(Body::from(format!("{}\n", refusal.status.canonical_reason().unwrap_or("refused"))));
-        *response.status_mut() = refusal.status;
-        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        let mut response = Response::new(Body::from(format!("{}\n", refusal.status().canonical_reason().unwrap_or("refused"))));
+        *response.status_mut() = refusal.status();
+        if refusal.kind == Kind::Unavailable {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
-        if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+        if refusal.kind == Kind::TooLarge {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -238,14 +290,11 @@ impl Ingest {
 async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<(Incoming, Option<OwnedSemaphorePermit>), Refusal> {
     let (parts, mut body) = request.into_parts();
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "compressed bodies are not taken: signatures cover the raw bytes",
-        ));
+        return Err(Refusal::new(Kind::Compressed, "compressed bodies are not taken: signatures cover the raw bytes"));
     }
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let too_large = || Refusal {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
+        kind: Kind::TooLarge,
         reason: format!("larger than {limit} bytes"),
         size: declared.unwrap_or(limit as u64 + 1),
     };
@@ -254,14 +303,14 @@ async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<(Incomi
     }
     let (mut whole, mut room) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body did not arrive whole"))?;
+        let frame = frame.map_err(|_| Refusal::new(Kind::Incomplete, "the body did not arrive whole"))?;
         let Ok(data) = frame.into_data() else { continue };
         let length = whole.len() + data.len();
         if length > limit {
             return Err(too_large());
         }
         if !bodies.grow(&mut room, length) {
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many bodies are being received at once"));
+            return Err(Refusal::new(Kind::Unavailable, "too many bodies are being received at once"));
         }
         whole.extend_from_slice(&data);
     }
@@ -305,11 +354,11 @@ mod tests {
         let bodies = Bodies::of_kib(3);
         let request = |length: usize| Request::new(Body::from(vec![b'x'; length]));
         let (first, room) = read(request(2048), 1 << 20, &bodies).await.unwrap_or_else(|it| panic!("{}", it.reason));
-        let refused = read(request(2048), 1 << 20, &bodies).await.err().map(|it| it.status);
+        let refused = read(request(2048), 1 << 20, &bodies).await.err().map(|it| it.status());
         assert_eq!(refused, Some(StatusCode::SERVICE_UNAVAILABLE));
         drop((first, room));
         assert!(read(request(3072), 1 << 20, &bodies).await.is_ok());
-        assert_eq!(read(request(1025), 1024, &bodies).await.err().map(|it| it.status), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(read(request(1025), 1024, &bodies).await.err().map(|it| it.status()), Some(StatusCode::PAYLOAD_TOO_LARGE));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The queue inside the process: two lines of ids per channel, nothing on disk.
 
-use crate::{BoxFuture, Channel, Consumer, Message, Queue, QueueError, Work};
+use crate::{BoxFuture, Channel, Consumer, Message, Queue, QueueError, Work, lines::Lines};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Ids that a channel holds at most. What does not fit is dropped; the store announces it again.
 const CAPACITY: usize = 100_000;
@@ -55,7 +55,7 @@ impl Queue for Embedded {
         })
     }
 
-    fn consume(&self, channel: &Channel) -> BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>> {
+    fn consume(&self, channel: &Channel, _prefetch: u16) -> BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>> {
         let line = self.line(channel);
         Box::pin(async move { Ok(Box::new(Taker { line, taken: HashMap::new() }) as Box<dyn Consumer>) })
     }
@@ -63,6 +63,15 @@ impl Queue for Embedded {
     fn depth(&self, channel: &Channel) -> BoxFuture<'_, Result<usize, QueueError>> {
         let line = self.line(channel);
         Box::pin(async move { Ok(lock(&line.waiting).known.len()) })
+    }
+
+    /// It lives and dies with its process, and that announces all anew when it starts.
+    fn resets(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
     }
 }
 
@@ -75,12 +84,9 @@ struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    fresh: VecDeque<Work>,
-    again: VecDeque<Work>,
+    lines: Lines<Work>,
     /// All that is in either line, so that a repeated announcement takes no second place.
     known: HashSet<Work>,
-    /// Whose turn it is when both lines have something.
-    again_is_next: bool,
 }
 
 impl Line {
@@ -97,7 +103,7 @@ impl Line {
                 continue;
             }
             waiting.known.insert(message.work);
-            waiting.line(message.fresh).push_back(message.work);
+            waiting.lines.line(message.fresh).push_back(message.work);
         }
         drop(waiting);
         self.added.notify_waiters();
@@ -109,7 +115,7 @@ impl Line {
         let mut waiting = lock(&self.waiting);
         for message in messages {
             if waiting.known.insert(message.work) {
-                waiting.line(message.fresh).push_front(message.work);
+                waiting.lines.line(message.fresh).push_front(message.work);
             }
         }
         drop(waiting);
@@ -118,31 +124,10 @@ impl Line {
 }
 
 impl Waiting {
-    fn line(&mut self, fresh: bool) -> &mut VecDeque<Work> {
-        if fresh { &mut self.fresh } else { &mut self.again }
-    }
-
-    /// Takes from both lines in turn, so that neither starves the other.
     fn take(&mut self, max: usize, again: usize) -> Vec<Message> {
-        let mut taken = Vec::new();
-        let mut again_left = again;
-        while taken.len() < max {
-            let again_may = again_left > 0 && !self.again.is_empty();
-            let fresh = match (self.fresh.is_empty(), again_may) {
-                (true, false) => break,
-                (true, true) => false,
-                (false, false) => true,
-                (false, true) => !self.again_is_next,
-            };
-            let Some(work) = self.line(fresh).pop_front() else { break };
-            if !fresh {
-                again_left -= 1;
-            }
-            self.again_is_next = fresh;
-            self.known.remove(&work);
-            taken.push(Message { work, fresh });
-        }
-        taken
+        let taken = self.lines.take(max, again);
+        let messages = taken.into_iter().map(|(work, fresh)| Message { work, fresh });
+        messages.inspect(|message| _ = self.known.remove(&message.work)).collect()
     }
 }
 

@@ -1,11 +1,17 @@
 //! The queue carries ids of ready work, never payloads: what is lost here is announced again from the store.
 
+mod changes;
 mod embedded;
+mod lines;
+mod rabbitmq;
 
+pub use changes::{Changes, ChangesError};
 pub use embedded::Embedded;
+pub use rabbitmq::{BadAddress, Options, RabbitMq};
 
 use spindel_model::{DeliveryId, EventId};
 use std::{future::Future, pin::Pin};
+use tokio::sync::watch;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -44,10 +50,14 @@ pub trait Queue: Send + Sync + 'static {
     /// Hands messages over; resolves when the queue has taken them. An embedded queue that is full drops what does not fit:
     /// the store announces it again.
     fn publish(&self, channel: &Channel, messages: Vec<Message>) -> BoxFuture<'_, Result<(), QueueError>>;
-    /// A consumer of this channel; several share the messages.
-    fn consume(&self, channel: &Channel) -> BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>>;
+    /// A consumer of this channel; several share the messages. It holds at most about `prefetch` that are not acknowledged.
+    fn consume(&self, channel: &Channel, prefetch: u16) -> BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>>;
     /// Messages that wait in this channel.
     fn depth(&self, channel: &Channel) -> BoxFuture<'_, Result<usize, QueueError>>;
+    /// Grows each time the queue may have forgotten what it was told: a broker that was restarted, wiped or out of reach.
+    fn resets(&self) -> watch::Receiver<u64>;
+    /// Why the queue does not work as it should right now, for people; `None` when it does.
+    fn trouble(&self) -> Option<String>;
 }
 
 /// Takes messages off one channel. Those not acknowledged come again when the consumer is dropped.

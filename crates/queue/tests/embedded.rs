@@ -21,7 +21,7 @@ async fn what_does_not_fit_is_dropped() {
     let messages: Vec<_> = (0..5).map(|_| message()).collect();
     queue.publish(&Channel::Plan, messages.clone()).await.unwrap();
     assert_eq!(queue.depth(&Channel::Plan).await.unwrap(), 3);
-    let mut consumer = queue.consume(&Channel::Plan).await.unwrap();
+    let mut consumer = queue.consume(&Channel::Plan, 200).await.unwrap();
     assert_eq!(consumer.receive(10, 10).await.unwrap(), messages[..3]);
 }
 
@@ -32,7 +32,7 @@ async fn a_repeated_announcement_waits_once() {
     let repeated = Message { fresh: false, ..one };
     queue.publish(&Channel::Plan, vec![one, one, repeated]).await.unwrap();
     assert_eq!(queue.depth(&Channel::Plan).await.unwrap(), 1);
-    let mut consumer = queue.consume(&Channel::Plan).await.unwrap();
+    let mut consumer = queue.consume(&Channel::Plan, 200).await.unwrap();
     assert_eq!(consumer.receive(10, 10).await.unwrap(), [one]);
     queue.publish(&Channel::Plan, vec![repeated]).await.unwrap();
     assert_eq!(queue.depth(&Channel::Plan).await.unwrap(), 1, "once taken it may be announced again");

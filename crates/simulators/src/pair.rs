@@ -48,24 +48,30 @@ impl Pair {
     }
 
     /// Writes a config that joins the two into `folder`, with the secrets in files beside it, and answers its text.
-    /// `flows` is added as it is.
+    /// `flows` is added as it is. Store and queue are the embedded ones.
     pub fn write_config(&self, folder: &Path, listen: SocketAddr, flows: &str) -> io::Result<String> {
+        let store = format!("[store]\nurl = \"sqlite://{}/spindel.db\"", folder.display());
+        self.write_config_on(folder, listen, &store, flows)
+    }
+
+    /// The same with these tables for store and queue.
+    pub fn write_config_on(&self, folder: &Path, listen: SocketAddr, backends: &str, flows: &str) -> io::Result<String> {
         std::fs::write(folder.join("client_secret"), "client-secret")?;
         std::fs::write(folder.join("api_key"), self.erp.api_key())?;
-        let text = self.config(folder, listen, flows);
+        let text = self.config(folder, listen, backends, flows);
         std::fs::write(folder.join("spindel.toml"), &text)?;
         Ok(text)
     }
 
-    fn config(&self, folder: &Path, listen: SocketAddr, flows: &str) -> String {
+    fn config(&self, folder: &Path, listen: SocketAddr, backends: &str, flows: &str) -> String {
         let (shop, erp, database) = (self.shop.base_url(), self.erp.base_url(), self.erp.database());
         let folder = folder.display();
         format!(
             r##"[server]
 listen = "{listen}"
+admin = "off"
 
-[store]
-url = "sqlite://{folder}/spindel.db"
+{backends}
 
 [outbound]
 allow = ["127.0.0.0/8"]

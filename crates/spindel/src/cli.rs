@@ -1,5 +1,6 @@
 //! The command line: names, options and their help.
 
+use crate::roles::Roles;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -54,7 +55,7 @@ pub enum Command {
     /// A simulated shop and ERP with a real Spindel between them: nothing needed, nothing kept
     Demo(DemoArgs),
     /// Run Spindel: receive, plan, deliver, poll. SIGHUP reloads the config, SIGTERM finishes what runs
-    Serve,
+    Serve(ServeArgs),
     /// Check the config file and run its own tests; exit code 3 when something is wrong
     Check(CheckArgs),
     /// List the connectors, or show one with its settings and abilities
@@ -76,6 +77,12 @@ pub enum Command {
     Subscriptions(SubscriptionsCommand),
     /// Send a signed test webhook to a running Spindel
     Send(SendArgs),
+    /// Ask a running Spindel whether it is ready: exit code 0, or 1 with the reason
+    #[command(hide = true)]
+    Health {
+        #[arg(long, default_value = "http://127.0.0.1:8401/readyz")]
+        url: reqwest::Url,
+    },
     /// Print a completion script
     Completions { shell: clap_complete::Shell },
 }
@@ -94,6 +101,29 @@ pub struct DemoArgs {
     /// Where the demo's Spindel listens, so that a `curl` of your own reaches it
     #[arg(long, default_value = "127.0.0.1:8400", value_name = "ADDRESS")]
     pub listen: std::net::SocketAddr,
+    /// PostgreSQL database to use instead of a file, `postgres://user:password@host/database`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// RabbitMQ to use instead of the queue inside the process, `amqp://user:password@host/vhost`
+    #[arg(long, value_name = "URL")]
+    pub queue: Option<String>,
+    /// How many nodes share the work [default: 1, or 2 with --store]
+    #[arg(long, value_name = "N", requires = "store", value_parser = clap::value_parser!(u8).range(1..=8))]
+    nodes: Option<u8>,
+}
+
+impl DemoArgs {
+    /// Several nodes need a store that they share.
+    pub fn nodes(&self) -> usize {
+        self.nodes.map_or(if self.store.is_some() { 2 } else { 1 }, usize::from)
+    }
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// What this node does, of `ingest,worker,sync,console`; nodes that share a store may divide it
+    #[arg(long, env = "SPINDEL_ROLES", default_value_t = Roles::ALL, value_name = "ROLES")]
+    pub roles: Roles,
 }
 
 #[derive(Args)]
@@ -245,6 +275,25 @@ mod tests {
     fn the_command_line_makes_sense() {
         use clap::CommandFactory as _;
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn roles_that_make_no_sense_are_refused() {
+        use clap::Parser as _;
+        assert!(super::Cli::try_parse_from(["spindel", "serve", "--roles", "worker,ingest"]).is_ok());
+        assert!(super::Cli::try_parse_from(["spindel", "serve", "--roles", "worker,chef"]).is_err());
+    }
+
+    #[test]
+    fn a_demo_has_several_nodes_only_where_they_share_a_store() {
+        use clap::Parser as _;
+        let nodes = |more: &[&str]| match super::Cli::try_parse_from(["spindel", "demo"].iter().chain(more)) {
+            Ok(super::Cli { command: super::Command::Demo(args), .. }) => Some(args.nodes()),
+            _ => None,
+        };
+        let store = ["--store", "postgres://spindel@127.0.0.1/demo"];
+        assert_eq!((nodes(&[]), nodes(&store), nodes(&[&store[..], &["--nodes", "3"]].concat())), (Some(1), Some(2), Some(3)));
+        assert_eq!(nodes(&["--nodes", "3"]), None);
     }
 
     #[test]

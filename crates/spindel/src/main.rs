@@ -1,11 +1,15 @@
 //! The binary: command line and wiring.
 
+mod bus;
 mod cli;
 mod commands;
 mod demo;
 mod flow_tests;
+mod log;
 mod output;
+mod roles;
 mod server;
+mod watch;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

@@ -134,7 +134,8 @@ impl Poller {
             for appended in self.store.append_page(events, moved).await? {
                 if let Appended::New(id) = appended {
                     new += 1;
-                    self.engine.announce(id).await;
+                    self.engine.announce(id);
+                    metrics::counter!("spindel_events_accepted_total", "connection" => from.to_owned()).increment(1);
                 }
             }
             if !page.more || cursor.as_ref() == Some(&page.cursor) {

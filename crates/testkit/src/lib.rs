@@ -1,6 +1,8 @@
 //! Suites that every connector, store and queue must pass. For tests only: failures are panics with readable text.
 
 pub mod conformance;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "queue")]
 pub mod queue;
 pub mod script;

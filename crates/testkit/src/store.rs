@@ -9,6 +9,7 @@ pub mod lanes;
 pub mod model;
 pub mod people;
 pub mod plan;
+pub mod race;
 pub mod upkeep;
 
 /// Tests that hold for every store, one `#[tokio::test]` each.
@@ -101,6 +102,26 @@ macro_rules! store_suite {
     )*)*};
 }
 
+/// Tests that hold for every store that can be opened twice: `open` gives two handles of one database, and something to
+/// keep alive while they are used.
+#[macro_export]
+macro_rules! store_race_suite {
+    ($open:expr) => {
+        $crate::store_race_suite! { @cases $open;
+            race {
+                racing_nodes_keep_every_lane_in_order
+            }
+        }
+    };
+    (@cases $open:expr; $($group:ident { $($case:ident)* })*) => {$($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            let (one, two, _keep) = $open.await;
+            $crate::store::$group::$case(one, two).await;
+        }
+    )*)*};
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -113,10 +134,11 @@ mod tests {
             include_str!("store/model.rs"),
             include_str!("store/people.rs"),
             include_str!("store/plan.rs"),
+            include_str!("store/race.rs"),
             include_str!("store/upkeep.rs"),
         ] {
             for case in file.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split_once('(')) {
-                assert!(list.lines().any(|line| line.trim() == case.0), "`{}` is not in `store_suite!`", case.0);
+                assert!(list.lines().any(|line| line.trim() == case.0), "`{}` is in no suite", case.0);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Sending a change, signed by Standard Webhooks 1.0.0 (<https://www.standardwebhooks.com>).
 
-use crate::{Webhook, wire::Sent};
+use crate::Webhook;
 use http::{HeaderMap, HeaderValue, Method};
-use spindel_connect::{Api, Ask, CallError, Incoming, Perform, Proof, Repeat};
+use spindel_connect::{Api, Ask, CallError, Envelope, Incoming, Perform, Proof, Repeat};
 use spindel_model::{ErrorClass, Performed, SendChange};
 
 const OPERATION: &str = "send_change";
@@ -15,7 +15,7 @@ impl Perform<SendChange> for Webhook {
         let Some(sender) = &self.sender else {
             return Err(CallError::config(OPERATION, "this connection has no `url` to send to"));
         };
-        let body = serde_json::to_vec(&Sent::new(&ask.verb.change));
+        let body = serde_json::to_vec(&Envelope::of(&ask.verb.change));
         let body = body.map_err(|error| CallError::data(OPERATION, format!("the change cannot be written: {error}")))?;
         let signed = sign(&sender.secrets, &ask, body)?;
         let mut call = api.post(OPERATION, &sender.url).header("content-type", "application/json");

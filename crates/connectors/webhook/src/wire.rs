@@ -1,37 +1,11 @@
-//! What goes over the wire: the envelope that Spindel sends and understands, and bare records with their topic.
+//! What comes over the wire: the envelope that Spindel itself sends, and bare records with their topic.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use spindel_connect::{ParseError, parse};
 use spindel_model::{
     Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund, Shipment, StockLevel, Timestamp,
     Topic, Transaction, Version,
 };
-
-/// `{"type": "order.created", "timestamp": "…", "data": {…}}`, as Standard Webhooks recommends.
-#[derive(Serialize)]
-pub(crate) struct Sent<'a> {
-    r#type: Topic,
-    /// When the source changed; the same on every try, so that the body is too.
-    timestamp: Timestamp,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    entity: &'a EntityRef,
-    version: Version,
-    record: &'a Record,
-}
-
-impl<'a> Sent<'a> {
-    pub(crate) fn new(change: &'a Change) -> Self {
-        Self {
-            r#type: change.topic,
-            timestamp: Timestamp::from_microsecond(change.version.0).unwrap_or(Timestamp::UNIX_EPOCH),
-            data: Data { entity: &change.entity, version: change.version, record: &change.record },
-        }
-    }
-}
 
 #[derive(Deserialize)]
 pub(crate) struct Envelope {

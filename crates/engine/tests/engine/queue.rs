@@ -25,7 +25,7 @@ async fn events_that_the_queue_lost_are_announced_again() {
     for number in 0..10 {
         world.put([order(&format!("o{number}"), 0)]).await;
     }
-    assert_eq!(world.queue.lost(), 10);
+    until("the queue to have lost all", async || world.queue.lost() == 10).await;
     world.queue.lose(None);
     assert!(world.deliveries().await.is_empty());
 

@@ -153,7 +153,7 @@ impl World {
             body: serde_json::to_vec(&changes).unwrap(),
         };
         self.store.append(event).await.unwrap();
-        self.engine.announce(id).await;
+        self.engine.announce(id);
     }
 
     pub async fn deliveries(&self) -> Vec<Delivery> {
@@ -209,8 +209,10 @@ fn engine(store: &Arc<SqliteStore>, queue: &Arc<Leaky>, clock: &Clock, wiring: W
         // A mapping that never answers.
         jq: jq::Pool::new(vec!["sleep".into(), "60".into()], 1),
         clock: clock.clone(),
+        wall: clock.clone(),
         node: node.into(),
         alone: false,
+        worker: true,
     })
 }
 
@@ -272,12 +274,20 @@ impl Queue for Leaky {
         self.queue.publish(channel, messages)
     }
 
-    fn consume(&self, channel: &Channel) -> spindel_queue::BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>> {
-        self.queue.consume(channel)
+    fn consume(&self, channel: &Channel, prefetch: u16) -> spindel_queue::BoxFuture<'_, Result<Box<dyn Consumer>, QueueError>> {
+        self.queue.consume(channel, prefetch)
     }
 
     fn depth(&self, channel: &Channel) -> spindel_queue::BoxFuture<'_, Result<usize, QueueError>> {
         self.queue.depth(channel)
+    }
+
+    fn resets(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.queue.resets()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.queue.trouble()
     }
 }
 

@@ -342,7 +342,12 @@ impl ShopifySim {
 impl ShopifySim {
     /// Where webhooks go, as with subscriptions of the app's own settings: never deleted for failing. `None` stops sending.
     pub fn set_target(&self, url: Option<&str>) {
-        self.shop.sender.set_target(url.map(str::to_owned));
+        self.shop.sender.set_targets(url.map(str::to_owned).into_iter().collect());
+    }
+
+    /// The same for several addresses: webhooks go to them in turn, as behind a load balancer.
+    pub fn set_targets(&self, urls: Vec<String>) {
+        self.shop.sender.set_targets(urls);
     }
 
     pub fn set_delivery(&self, delivery: Delivery) {

@@ -5,6 +5,7 @@ use crate::shopify::webhooks::{WEBHOOK_ID, Webhook};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use reqwest::Client;
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -81,7 +82,8 @@ struct Job {
 
 struct Shared {
     client: Client,
-    target: Mutex<Option<String>>,
+    /// The next webhook goes to the first.
+    targets: Mutex<VecDeque<String>>,
     delivery: Mutex<Delivery>,
     subscriptions: Mutex<Vec<Subscription>>,
     rng: Mutex<StdRng>,
@@ -109,7 +111,7 @@ impl Sender {
         let client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
         let shared = Arc::new(Shared {
             client,
-            target: Mutex::default(),
+            targets: Mutex::default(),
             delivery: Mutex::default(),
             subscriptions: Mutex::default(),
             rng: Mutex::new(StdRng::seed_from_u64(settings.seed)),
@@ -123,8 +125,8 @@ impl Sender {
         Ok(Self { shared, queue, task })
     }
 
-    pub(crate) fn set_target(&self, url: Option<String>) {
-        *lock(&self.shared.target) = url;
+    pub(crate) fn set_targets(&self, urls: Vec<String>) {
+        *lock(&self.shared.targets) = urls.into();
     }
 
     pub(crate) fn set_delivery(&self, delivery: Delivery) {
@@ -135,7 +137,7 @@ impl Sender {
         lock(&self.shared.subscriptions)
     }
 
-    /// Sends to the target, if one is set, and to every subscription to the topic.
+    /// Sends to a target, if one is set, and to every subscription to the topic.
     pub(crate) fn send(&self, webhook: Webhook) {
         let topic = webhook.topic.replace('/', "_").to_uppercase();
         let subscribed: Vec<(u64, String)> = self
@@ -150,10 +152,17 @@ impl Sender {
             webhook.set_header(WEBHOOK_ID, webhook_id.into_uuid().to_string());
             self.enqueue(Job { webhook, url, subscription: Some(id) });
         }
-        let target = lock(&self.shared.target).clone();
-        if let Some(url) = target {
+        if let Some(url) = self.target() {
             self.enqueue(Job { webhook, url, subscription: None });
         }
+    }
+
+    /// Each in its turn.
+    fn target(&self) -> Option<String> {
+        let mut targets = lock(&self.shared.targets);
+        let several = targets.len() > 1;
+        targets.rotate_left(usize::from(several));
+        targets.front().cloned()
     }
 
     fn enqueue(&self, job: Job) {
@@ -184,7 +193,7 @@ impl Sender {
 
     /// One try to the target, outside all counts: whether it was answered with a 2xx. `None` without a target.
     pub(crate) async fn try_once(&self, webhook: &Webhook) -> Option<bool> {
-        let url = lock(&self.shared.target).clone()?;
+        let url = self.target()?;
         Some(self.shared.post(&url, webhook).await)
     }
 }

@@ -4,28 +4,29 @@ mod check;
 mod connectors;
 mod deliveries;
 mod events;
+mod health;
 mod send;
 mod serve;
 mod subscriptions;
 mod trace;
 
 use crate::{
-    cli::{Cli, Command, Global, LogFormat},
-    demo,
+    cli::{Cli, Command, Global},
+    demo, log,
     output::{CONFIG_INVALID, Out},
     server,
 };
-use spindel_config::{Loaded, Problems};
-use spindel_store::SqliteStore;
-use std::{io::IsTerminal as _, path::Path, process::ExitCode, sync::Arc};
+use spindel_config::{Loaded, Problems, StoreLocation};
+use spindel_store::Store;
+use std::{path::Path, process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 
 pub async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
-    let quiet = !matches!(cli.command, Command::Serve);
-    log(&cli.global, quiet);
+    let quiet = !matches!(cli.command, Command::Serve(_));
+    start_log(&cli.global, quiet);
     match cli.command {
         Command::Demo(args) => demo::run(args, out).await,
-        Command::Serve => serve::run(&cli.global, out).await,
+        Command::Serve(args) => serve::run(&cli.global, args, out).await,
         Command::Check(args) => check::run(&cli.global, &args, out).await,
         Command::Connectors { name } => connectors::run(name.as_deref(), out),
         Command::Events(command) => events::run(&cli.global, command, out).await,
@@ -33,28 +34,25 @@ pub async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         Command::Trace(command) => trace::run(&cli.global, command, out).await,
         Command::Subscriptions(command) => subscriptions::run(&cli.global, command, out).await,
         Command::Send(args) => send::run(&cli.global, &args, out).await,
+        Command::Health { url } => health::run(&url, out).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Log lines go to stderr; only `serve` tells of its work unasked.
-fn log(global: &Global, quiet: bool) {
+fn start_log(global: &Global, quiet: bool) {
     let unasked = if quiet { "off" } else { "info" };
     let filter = EnvFilter::try_new(global.log.as_deref().unwrap_or(unasked)).unwrap_or_else(|_| EnvFilter::new(unasked));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match global.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).init(),
-    }
+    log::start(global.log_format, filter);
 }
 
 /// The config file, or an exit after all its problems were shown.
 fn load(path: &Path, out: &Out) -> Result<Loaded, ExitCode> {
-    load_with(path, &|name| std::env::var(name).ok(), out)
+    spindel_config::load(path, &variable).map_err(|problems| show_problems(&problems, out))
 }
 
-fn load_with(path: &Path, env: spindel_config::Env<'_>, out: &Out) -> Result<Loaded, ExitCode> {
-    spindel_config::load(path, env).map_err(|problems| show_problems(&problems, out))
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn show_problems(problems: &Problems, out: &Out) -> ExitCode {
@@ -67,23 +65,24 @@ fn show_problems(problems: &Problems, out: &Out) -> ExitCode {
 }
 
 /// The store of the config file, for commands that look or mend while a server may run.
-fn store(global: &Global, out: &Out) -> Result<anyhow::Result<Arc<SqliteStore>>, ExitCode> {
-    // Nobody is called, so the vendors' secrets need not be set in the shell of whoever looks.
-    let unset = |name: &str| std::env::var(name).ok().or_else(|| Some("unset".into()));
-    let settings = load_with(&global.config, &unset, out)?.settings;
-    if !settings.store.path.exists() {
-        let path = settings.store.path.display();
+async fn store(global: &Global, out: &Out) -> Result<anyhow::Result<Arc<dyn Store>>, ExitCode> {
+    let loaded = spindel_config::load_to_look(&global.config, &variable);
+    let settings = loaded.map_err(|problems| show_problems(&problems, out))?.settings;
+    if let StoreLocation::Sqlite { path } = &settings.store.location
+        && !path.exists()
+    {
+        let path = path.display();
         return Ok(Err(anyhow::anyhow!(
             "there is no store at {path} yet: `spindel serve` makes it; a relative path starts where you are"
         )));
     }
-    Ok(server::open_store(&settings))
+    Ok(server::open_store(&settings.store).await)
 }
 
 /// `let store = opened!(global, out);`: the store, or the right exit.
 macro_rules! opened {
     ($global:expr, $out:expr) => {
-        match $crate::commands::store($global, $out) {
+        match $crate::commands::store($global, $out).await {
             Ok(store) => store?,
             Err(code) => return Ok(code),
         }

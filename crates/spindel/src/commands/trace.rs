@@ -6,7 +6,7 @@ use crate::{
     output::{NOTHING_MATCHED, Out, moment},
 };
 use spindel_model::{Event, Timestamp};
-use spindel_store::{DeliveryDetail, Store as _, Trace};
+use spindel_store::{DeliveryDetail, Trace};
 use std::process::ExitCode;
 
 /// One line of the journey.

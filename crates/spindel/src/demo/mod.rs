@@ -2,16 +2,19 @@
 //!
 //! Everything is simulated but Spindel itself: real HTTP on loopback, a real store on disk, the same code as `serve`.
 
+mod backends;
 mod story;
 
 use crate::{
     cli::DemoArgs,
     output::{FAILED, Out},
+    roles::Roles,
     server::Server,
 };
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use spindel_config::Loaded;
 use spindel_simulators::{
     pair::{Account, FLOWS, Pair},
     shopify::{Delivery, Forged, Options, Sent},
@@ -44,11 +47,11 @@ struct Report {
 pub async fn run(args: DemoArgs, out: &Out) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("spindel-demo-").tempdir().context("cannot make a temporary folder")?;
     let pair = Pair::start(Options { seed: args.seed, concurrency: 16, ..Options::plus() }).await?;
-    let server = start(&pair, folder.path(), &args).await?;
-    say(out, "a simulated shop and a simulated ERP, with a real Spindel between them (all three on this machine only)");
+    let nodes = start(&pair, folder.path(), &args).await?;
+    say(out, &format!("a simulated shop and a simulated ERP, with a real Spindel between them ({})", shape(&args)));
 
     let begun = Instant::now();
-    pair.shop.set_target(Some(&format!("http://{}/in/shop", server.address)));
+    pair.shop.set_targets(nodes.iter().map(|node| format!("http://{}/in/shop", node.address)).collect());
     pair.shop.set_delivery(Delivery { duplicates: 0.1, reorder_window: 8, drop: 0.0 });
     let bar = progress(out, u64::from(args.orders));
     let told = story::tell(&pair, &args, &bar).await?;
@@ -59,32 +62,54 @@ pub async fn run(args: DemoArgs, out: &Out) -> anyhow::Result<ExitCode> {
 
     let report = report(&pair, &args, told, forged, sent, begun.elapsed());
     out.show(&report, |out| print(&report, out));
-    if args.once {
-        server.stop().await;
-        return Ok(ExitCode::from(if report.clean { 0 } else { FAILED }));
+    if !args.once {
+        stay(folder.path(), &nodes[0], out).await?;
     }
-    stay(folder.path(), &server, out).await?;
-    server.stop().await;
-    Ok(ExitCode::SUCCESS)
+    futures::future::join_all(nodes.into_iter().map(Server::stop)).await;
+    let settings = load(folder.path())?.settings;
+    crate::server::remove(&settings).await?;
+    Ok(ExitCode::from(if report.clean || !args.once { 0 } else { FAILED }))
+}
+
+fn shape(args: &DemoArgs) -> String {
+    match (&args.store, &args.queue, args.nodes()) {
+        (None, None, _) => "all three on this machine only".into(),
+        (_, queue, nodes) => {
+            let store = if args.store.is_some() { "PostgreSQL" } else { "SQLite" };
+            let queue = if queue.is_some() { "RabbitMQ" } else { "a queue in each process" };
+            format!("{nodes} node{} on {store} and {queue}", if nodes == 1 { "" } else { "s" })
+        }
+    }
 }
 
 const FORGERIES: usize = 60;
 
 /// The demo's folder holds the config, so that a second terminal can look with the same command line.
-async fn start(pair: &Pair, folder: &Path, args: &DemoArgs) -> anyhow::Result<Server> {
-    let load = |listen| -> anyhow::Result<_> {
-        pair.write_config(folder, listen, FLOWS)?;
-        spindel_config::load(&folder.join("spindel.toml"), &|_| None).map_err(|problems| anyhow::anyhow!("{problems}"))
-    };
-    match Server::start(load(args.listen)?.settings).await {
-        Ok(server) => Ok(server),
-        // Something else listens there: any free port will do for a demo.
-        Err(_) => {
-            let server = Server::start(load(SocketAddr::from(([127, 0, 0, 1], 0)))?.settings).await?;
-            pair.write_config(folder, server.address, FLOWS)?;
-            Ok(server)
-        }
+async fn start(pair: &Pair, folder: &Path, args: &DemoArgs) -> anyhow::Result<Vec<Server>> {
+    let backends = backends::tables(args, folder)?;
+    let mut nodes: Vec<Server> = Vec::new();
+    // The first one last: its config is the one that stays.
+    for number in (0..args.nodes()).rev() {
+        let wanted = if number == 0 { args.listen } else { ANY_PORT };
+        pair.write_config_on(folder, wanted, &backends, FLOWS)?;
+        let node = match Server::start(load(folder)?.settings, Roles::ALL).await {
+            // Something else listens there: any free port will do for a demo.
+            Err(_) if wanted != ANY_PORT => {
+                pair.write_config_on(folder, ANY_PORT, &backends, FLOWS)?;
+                Server::start(load(folder)?.settings, Roles::ALL).await?
+            }
+            started => started?,
+        };
+        nodes.insert(0, node);
     }
+    pair.write_config_on(folder, nodes[0].address, &backends, FLOWS)?;
+    Ok(nodes)
+}
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn load(folder: &Path) -> anyhow::Result<Loaded> {
+    spindel_config::load(&folder.join("spindel.toml"), &|_| None).map_err(|problems| anyhow::anyhow!("{problems}"))
 }
 
 fn settle_within(orders: u32) -> Duration {

@@ -16,10 +16,12 @@ fn accepted(subject: &Subject) -> Vec<Problem> {
         Err(error) => return vec![Problem::new("settings", format!("fixtures/config.json is refused: {error}"))],
     };
     let base = &endpoint.base_url;
-    if base.is_empty() || (base.starts_with("http") && !base.ends_with('/')) {
+    let known = ["http", "amqp"].iter().any(|scheme| base.starts_with(scheme));
+    if base.is_empty() || (known && !base.ends_with('/')) {
         return Vec::new();
     }
-    let problem = format!("the base URL `{base}` must begin with `https://` and not end with a slash (or be empty)");
+    let problem =
+        format!("the base URL `{base}` must begin with `https://` (a broker's with `amqps://`) and not end with a slash (or be empty)");
     vec![Problem::new("settings", problem)]
 }
 
