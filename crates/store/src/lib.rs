@@ -1,11 +1,20 @@
-//! The durable store: what Spindel knows, in SQLite, behind one trait.
+//! The durable store: what Spindel knows, in SQLite or PostgreSQL, behind one trait.
 //!
 //! The store is the truth and the queue only carries work. Every method is one transaction; writes that wait at the
 //! same moment share one commit (one fsync). No transaction is open while a vendor is called.
 
+mod admission;
+mod content;
+mod failure;
+mod postgres;
+mod recent;
+mod rules;
+mod seal;
+mod sealed;
 mod sqlite;
 mod types;
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{Options, SqliteStore};
 pub use types::*;
 
@@ -97,6 +106,10 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes events that ended before `before` with all their deliveries, and rejected requests before `rejected_before`;
     /// a bounded number at a time. Answers how many events went.
     fn prune(&self, before: Timestamp, rejected_before: Timestamp, limit: usize) -> StoreResult<'_, usize>;
+    /// The store's own time. Nodes that share a store keep time by it, so that their clocks need not agree.
+    fn time(&self) -> StoreResult<'_, Timestamp>;
+    /// What waits for one destination, counting no further than `most`: cheap however much there is.
+    fn backlog(&self, to: &str, now: Timestamp, most: usize) -> StoreResult<'_, Backlog>;
     /// A cheap write, to see whether the store takes any.
     fn probe(&self) -> StoreResult<'_, ()>;
 }

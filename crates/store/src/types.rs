@@ -209,6 +209,17 @@ pub struct Trace {
     pub links: Vec<(String, Reference)>,
 }
 
+/// What waits for one destination. A count that has reached the limit asked for means "at least".
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Backlog {
+    /// At the heads of their lanes and due, or in doubt with a look-up due.
+    pub ready: u64,
+    /// At the heads of their lanes, for later.
+    pub delayed: u64,
+    /// When the oldest of those that were counted was planned.
+    pub oldest: Option<Timestamp>,
+}
+
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Counts {
     pub events: BTreeMap<String, u64>,

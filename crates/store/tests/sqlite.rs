@@ -14,6 +14,13 @@ async fn open() -> (Arc<dyn Store>, TempDir) {
 
 spindel_testkit::store_suite!(open());
 
+async fn open_twice() -> (Arc<dyn Store>, Arc<dyn Store>, TempDir) {
+    let (store, path, folder) = fresh();
+    (store, reopen(&path), folder)
+}
+
+spindel_testkit::store_race_suite!(open_twice());
+
 mod encrypted {
     //! The same suite with every payload encrypted.
     use super::*;

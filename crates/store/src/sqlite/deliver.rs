@@ -1,15 +1,24 @@
 //! Leases deliveries, writes their outcomes, and says what is due.
 
 use super::{
-    failure::{Failure, Tried},
-    lanes::{self, Announced, Lane},
-    rows::{self, DeliveryRow, StateColumns, delivery_columns},
-    seal::{Part, Sealer},
+    lanes::Rows,
+    rows::{self, DeliveryRow, delivery_columns},
 };
-use crate::{Claim, Claimant, Claimed, Finish, Finished, Ready, StoreError, Woken};
+use crate::{
+    Claim, Claimant, Claimed, Finish, Finished, Ready, Woken,
+    failure::{Failure, Tried},
+    rules::{
+        StateColumns,
+        finish::{self, Finishes, Held},
+        is_fresh,
+        lanes::{Kind, Lane},
+    },
+    seal::{Part, Sealer},
+    sealed::SealedFinish,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use spindel_model::{
-    ActionKind, Attempt, Delivery, DeliveryId, EntityRef, EventId, Lease, Reference, State, Timestamp, Version, normalised_number,
+    ActionKind, Attempt, Delivery, DeliveryId, EventId, Lease, Reference, State, Timestamp, Version, normalised_number,
 };
 use uuid::Uuid;
 
@@ -183,123 +192,68 @@ fn known(c: &Connection, it: &Delivery) -> Tried<Option<String>> {
     Ok(found)
 }
 
-/// An outcome made ready off the writing thread.
-pub(super) struct SealedFinish {
-    finish: Finish,
-    exchanges: Option<Vec<u8>>,
-}
-
-impl SealedFinish {
-    pub fn new(sealer: &Sealer, mut finish: Finish) -> Result<Self, StoreError> {
-        if matches!(finish.state, State::Running { .. } | State::Waiting { .. }) {
-            return Err(StoreError::Corrupt(format!("a delivery cannot be finished as {}", finish.state.name())));
-        }
-        let exchanges = match &mut finish.attempt {
-            Some(attempt) if !attempt.exchanges.is_empty() => {
-                let json = serde_json::to_vec(&std::mem::take(&mut attempt.exchanges))
-                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-                Some(sealer.seal(Part::Exchanges, finish.id.0, &json).map_err(|failure| failure.error)?)
-            }
-            _ => None,
-        };
-        Ok(Self { finish, exchanges })
-    }
-
-    pub fn bytes(&self) -> usize {
-        512 + self.exchanges.as_ref().map_or(0, Vec::len)
-    }
-}
-
 pub(super) fn finish(c: &Connection, it: &SealedFinish) -> Tried<Finished> {
-    let Finish { id, fence, state, now, .. } = &it.finish;
+    let Finish { id, fence, .. } = &it.finish;
     let held = c
         .prepare_cached(HELD)?
         .query_row(params![id.0.into_bytes(), i64::try_from(*fence).unwrap_or(-1)], DeliveryRow::read)
         .optional()?;
     let Some(DeliveryRow { seq, delivery, .. }) = held else { return Ok(Finished::Fenced) };
-    write_outcome(c, seq, &it.finish)?;
-    if let Some(attempt) = &it.finish.attempt {
-        write_attempt(c, seq, attempt, it.exchanges.as_deref())?;
+    let held = Held {
+        seq,
+        lane: Lane { to: &delivery.to, from: &delivery.from, entity: &delivery.lane },
+        kind: Kind { flow: &delivery.flow, action: delivery.action },
+    };
+    Ok(Finished::Written { next: finish::finish(&mut Rows(c), &held, it)? })
+}
+
+impl Finishes<'_> for Rows<'_> {
+    fn set_outcome(&mut self, seq: i64, state: &State, wake_at: Option<i64>, attempts: u32, now: Timestamp) -> Tried<()> {
+        let it = StateColumns::from(state);
+        let now = now.as_microsecond();
+        self.0
+            .prepare_cached(SET_OUTCOME)?
+            .execute(params![seq, it.name, it.at, it.who, it.why, it.place, wake_at, now, attempts])?;
+        Ok(())
     }
-    if let Some(version) = it.finish.applied {
-        move_applied(c, &delivery, version)?;
+
+    fn add_attempt(&mut self, seq: i64, it: &Attempt, exchanges: Option<&[u8]>) -> Tried<()> {
+        self.0.prepare_cached(ADD_ATTEMPT)?.execute(params![
+            seq,
+            it.step.as_str(),
+            it.started_at.as_microsecond(),
+            it.ended_at.as_microsecond(),
+            it.class.map(|class| class.as_str()),
+            it.message,
+            exchanges
+        ])?;
+        Ok(())
     }
-    if let Some(reference) = &it.finish.link {
-        link(c, &delivery.lane, &delivery.from, &delivery.to, reference)?;
+
+    fn move_applied(&mut self, lane: Lane, action: ActionKind, version: Version) -> Tried<()> {
+        self.0.prepare_cached(MOVE_APPLIED)?.execute(params![
+            lane.entity.id,
+            lane.entity.kind.as_str(),
+            lane.to,
+            lane.from,
+            action.as_str(),
+            version.0
+        ])?;
+        Ok(())
     }
-    let lane = Lane { to: &delivery.to, from: &delivery.from, entity: &delivery.lane };
-    let next = match state {
-        state if state.is_end() => lanes::promote(c, lane, *now, Announced::ByCaller)?,
-        State::Due { .. }
-            if delivery.action.coalesces() && lanes::yield_to_newer(c, lane, &delivery.flow, delivery.action, *now)? =>
-        {
-            lanes::promote(c, lane, *now, Announced::ByCaller)?
+
+    fn link(&mut self, lane: Lane, reference: &Reference) -> Tried<()> {
+        let Lane { to, from, entity } = lane;
+        let kind = entity.kind.as_str();
+        let mirrored = self.0.prepare_cached(MIRRORED)?.exists(params![reference.id, kind, to, from, entity.id])?;
+        if mirrored {
+            return Ok(());
         }
-        State::Due { .. } => lanes::let_older_go_first(c, lane, *now)?,
-        _ => None,
-    };
-    Ok(Finished::Written { next })
-}
-
-fn write_outcome(c: &Connection, seq: i64, finish: &Finish) -> Tried<()> {
-    let wake_at = match &finish.state {
-        // Nobody announces it now, even when it is due at once.
-        State::Due { at } => Some(lanes::wake_at(*at, finish.now, Announced::BySweeper)),
-        State::InDoubt { look_up_at } => look_up_at.map(Timestamp::as_microsecond),
-        _ => None,
-    };
-    let it = StateColumns::from(&finish.state);
-    let now = finish.now.as_microsecond();
-    c.prepare_cached(SET_OUTCOME)?.execute(params![
-        seq,
-        it.name,
-        it.at,
-        it.who,
-        it.why,
-        it.place,
-        wake_at,
-        now,
-        finish.attempts
-    ])?;
-    Ok(())
-}
-
-fn write_attempt(c: &Connection, seq: i64, it: &Attempt, exchanges: Option<&[u8]>) -> Tried<()> {
-    c.prepare_cached(ADD_ATTEMPT)?.execute(params![
-        seq,
-        it.step.as_str(),
-        it.started_at.as_microsecond(),
-        it.ended_at.as_microsecond(),
-        it.class.map(|class| class.as_str()),
-        it.message,
-        exchanges
-    ])?;
-    Ok(())
-}
-
-fn move_applied(c: &Connection, it: &Delivery, version: Version) -> Tried<()> {
-    c.prepare_cached(MOVE_APPLIED)?.execute(params![
-        it.lane.id,
-        it.lane.kind.as_str(),
-        it.to,
-        it.from,
-        it.action.as_str(),
-        version.0
-    ])?;
-    Ok(())
-}
-
-/// Notes that `entity` of `from` is `reference` at `to`. Each record has one counterpart: the newest word counts.
-fn link(c: &Connection, entity: &EntityRef, from: &str, to: &str, reference: &Reference) -> Tried<()> {
-    let kind = entity.kind.as_str();
-    let mirrored = c.prepare_cached(MIRRORED)?.exists(params![reference.id, kind, to, from, entity.id])?;
-    if mirrored {
-        return Ok(());
+        self.0.prepare_cached(UNLINK_OTHERS)?.execute(params![reference.id, kind, to, from, entity.id])?;
+        let number_key = reference.number.as_deref().map(normalised_number);
+        self.0.prepare_cached(LINK)?.execute(params![kind, from, entity.id, to, reference.id, reference.number, number_key])?;
+        Ok(())
     }
-    c.prepare_cached(UNLINK_OTHERS)?.execute(params![reference.id, kind, to, from, entity.id])?;
-    let number_key = reference.number.as_deref().map(normalised_number);
-    c.prepare_cached(LINK)?.execute(params![kind, from, entity.id, to, reference.id, reference.number, number_key])?;
-    Ok(())
 }
 
 pub(super) fn heartbeat(c: &Connection, leases: &[(DeliveryId, u64)], until: Timestamp) -> Tried<Vec<DeliveryId>> {
@@ -328,7 +282,7 @@ pub(super) fn wake(
             let ready = Ready {
                 to: to.to_owned(),
                 id: DeliveryId(rows::uuid(row, 1)?),
-                fresh: rows::is_fresh(rows::named(row, 2)?, row.get(3)?),
+                fresh: is_fresh(rows::named(row, 2)?, row.get(3)?),
             };
             Ok((row.get::<_, i64>(0)?, ready))
         })?

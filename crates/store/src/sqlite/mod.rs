@@ -1,7 +1,6 @@
 //! The store in one SQLite file: one thread writes, a few connections read, several processes may share it.
 
 mod deliver;
-mod failure;
 #[cfg(test)]
 mod hot;
 mod intake;
@@ -12,23 +11,28 @@ mod read;
 mod readers;
 mod rows;
 mod schema;
-mod seal;
 mod trace;
 mod upkeep;
 mod writer;
 
-use crate::*;
-use failure::Tried;
+use crate::{
+    admission::Part,
+    content::SealedEvent,
+    failure::Tried,
+    recent::Recent,
+    seal::{self, Sealer},
+    sealed::{SealedFinish, SealedPlan},
+    *,
+};
 use readers::Readers;
 use rusqlite::Connection;
-use seal::Sealer;
-use spindel_model::{ActionKind, Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
+use spindel_model::{ActionKind, Clock, Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 use uuid::Uuid;
-use writer::{Part, Writer};
+use writer::Writer;
 
 /// How to open a store.
 #[derive(Clone, Default)]
@@ -43,6 +47,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     sealer: Arc<Sealer>,
+    recent: Recent,
 }
 
 impl SqliteStore {
@@ -56,7 +61,7 @@ impl SqliteStore {
         });
         let connection = opened.map_err(|failure| at(&path, failure.error))?;
         let writer = Writer::start(path.clone(), connection)?;
-        Ok(Arc::new(Self { readers: Readers::new(path), writer, sealer }))
+        Ok(Arc::new(Self { readers: Readers::new(path), writer, sealer, recent: Recent::default() }))
     }
 
     /// Transactions committed so far: writes that wait at the same moment share one.
@@ -113,16 +118,21 @@ fn at(path: &Path, error: StoreError) -> StoreError {
 impl Store for SqliteStore {
     fn append(&self, event: NewEvent) -> StoreResult<'_, Appended> {
         Box::pin(async move {
-            let event = intake::SealedEvent::new(&self.sealer, event)?;
-            self.writer.submit(Part::Intake, event.bytes(), move |c| intake::append(c, &event)).await
+            let event = Arc::new(SealedEvent::new(&self.sealer, event)?);
+            let writing = Arc::clone(&event);
+            let appended = self.writer.submit(Part::Intake, event.bytes(), move |c| intake::append(c, &writing)).await?;
+            if let (Appended::New(_), Ok(event)) = (appended, Arc::try_unwrap(event)) {
+                self.recent.keep(event.into_event());
+            }
+            Ok(appended)
         })
     }
 
     fn append_page(&self, events: Vec<NewEvent>, cursor: CursorMove) -> StoreResult<'_, Vec<Appended>> {
         Box::pin(async move {
-            let sealed = events.into_iter().map(|event| intake::SealedEvent::new(&self.sealer, event));
+            let sealed = events.into_iter().map(|event| SealedEvent::new(&self.sealer, event));
             let events = sealed.collect::<Result<Vec<_>, _>>()?;
-            let bytes = events.iter().map(intake::SealedEvent::bytes).sum();
+            let bytes = events.iter().map(SealedEvent::bytes).sum();
             self.writer.submit(Part::Intake, bytes, move |c| intake::append_page(c, &events, &cursor)).await
         })
     }
@@ -136,13 +146,20 @@ impl Store for SqliteStore {
         Box::pin(self.writer.submit(Part::Intake, 512, move |c| intake::reject(c, &rejected)))
     }
 
-    fn to_plan(&self, ids: Vec<EventId>) -> StoreResult<'_, Vec<Event>> {
-        Box::pin(self.read(move |c, sealer| read::to_plan(c, sealer, &ids)))
+    fn to_plan(&self, mut ids: Vec<EventId>) -> StoreResult<'_, Vec<Event>> {
+        Box::pin(async move {
+            let mut events = self.recent.take(&mut ids);
+            if !ids.is_empty() {
+                events.extend(self.read(move |c, sealer| read::to_plan(c, sealer, &ids)).await?);
+            }
+            Ok(events)
+        })
     }
 
     fn plan(&self, plan: EventPlan) -> StoreResult<'_, Planned> {
         Box::pin(async move {
-            let plan = plan::SealedPlan::new(&self.sealer, plan)?;
+            self.recent.forget(plan.event);
+            let plan = SealedPlan::new(&self.sealer, plan)?;
             self.write(plan.bytes(), move |c| plan::plan(c, &plan)).await
         })
     }
@@ -164,9 +181,9 @@ impl Store for SqliteStore {
 
     fn finish(&self, finishes: Vec<Finish>) -> StoreResult<'_, Vec<Finished>> {
         Box::pin(async move {
-            let sealed = finishes.into_iter().map(|finish| deliver::SealedFinish::new(&self.sealer, finish));
+            let sealed = finishes.into_iter().map(|finish| SealedFinish::new(&self.sealer, finish));
             let finishes = sealed.collect::<Result<Vec<_>, _>>()?;
-            let bytes = finishes.iter().map(deliver::SealedFinish::bytes).sum();
+            let bytes = finishes.iter().map(SealedFinish::bytes).sum();
             self.write(bytes, move |c| finishes.iter().map(|finish| deliver::finish(c, finish)).collect()).await
         })
     }
@@ -259,6 +276,16 @@ impl Store for SqliteStore {
 
     fn prune(&self, before: Timestamp, rejected_before: Timestamp, limit: usize) -> StoreResult<'_, usize> {
         Box::pin(self.write(0, move |c| upkeep::prune(c, before, rejected_before, limit)))
+    }
+
+    /// One file is used on one machine: its clock is as good as any.
+    fn time(&self) -> StoreResult<'_, Timestamp> {
+        Box::pin(async { Ok(Clock::system().now()) })
+    }
+
+    fn backlog(&self, to: &str, now: Timestamp, most: usize) -> StoreResult<'_, Backlog> {
+        let to = to.to_owned();
+        Box::pin(self.read(move |c, _| upkeep::backlog(c, &to, now, most)))
     }
 
     fn probe(&self) -> StoreResult<'_, ()> {

@@ -1,14 +1,17 @@
 //! Writes what an event means: its state, its search keys, its deliveries.
 
-use super::{
-    failure::{Failure, Tried},
-    lanes::{self, Announced, Lane, Moves, Newcomer, Place, Rank},
-    rows::{self, StateColumns, payload_id},
-    seal::{Part, Sealer},
+use super::{lanes::Rows, rows};
+use crate::{
+    Planned,
+    failure::Tried,
+    rules::{
+        StateColumns,
+        plan::{self, Existing, NewRow, Plans},
+    },
+    sealed::{SealedPlan, mentions},
 };
-use crate::{EventPlan, NewDelivery, Planned, Ready, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
-use spindel_model::{DeliveryId, EventState, State, Timestamp};
+use spindel_model::DeliveryId;
 
 const ACCEPTED: &str = "SELECT seq, mentions FROM events WHERE id = ?1 AND state = 'accepted'";
 const SET_EVENT: &str = "UPDATE events SET state = ?2, reason = ?3, mentions = ?4 WHERE seq = ?1";
@@ -27,43 +30,6 @@ const DROP_PAYLOAD: &str = "DELETE FROM payloads WHERE delivery = ?1";
 pub(super) const HOT: &[&str] =
     &[ACCEPTED, SET_EVENT, ADD_MENTION, DELETE_MENTION, EXISTING, INSERT, REVIVE, SET_PAYLOAD, DROP_PAYLOAD];
 
-/// A plan made ready off the writing thread.
-pub(super) struct SealedPlan {
-    plan: EventPlan,
-    mentions: String,
-    deliveries: Vec<(NewDelivery, Option<Vec<u8>>)>,
-}
-
-impl SealedPlan {
-    pub fn new(sealer: &Sealer, mut plan: EventPlan) -> Result<Self, StoreError> {
-        let mut deliveries = Vec::new();
-        for mut delivery in std::mem::take(&mut plan.deliveries) {
-            let sealed = match delivery.action_json.take() {
-                Some(action) => {
-                    let id = payload_id(plan.event, delivery.change, &delivery.flow);
-                    Some(sealer.seal(Part::Action, id, &action).map_err(|failure| failure.error)?)
-                }
-                None => None,
-            };
-            deliveries.push((delivery, sealed));
-        }
-        let mut mentions = Vec::new();
-        for mention in plan.indexed.iter().flat_map(|indexed| &indexed.mentions) {
-            let pair = (mention.kind.as_str(), mention.value.as_str());
-            if !mentions.contains(&pair) {
-                mentions.push(pair);
-            }
-        }
-        let mentions = serde_json::to_string(&mentions).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok(Self { plan, mentions, deliveries })
-    }
-
-    pub fn bytes(&self) -> usize {
-        let payloads: usize = self.deliveries.iter().map(|(_, sealed)| 512 + sealed.as_ref().map_or(0, Vec::len)).sum();
-        payloads + self.mentions.len()
-    }
-}
-
 pub(super) fn plan(c: &Connection, it: &SealedPlan) -> Tried<Planned> {
     let found = c
         .prepare_cached(ACCEPTED)?
@@ -72,29 +38,17 @@ pub(super) fn plan(c: &Connection, it: &SealedPlan) -> Tried<Planned> {
     // Another worker has planned it.
     let Some((event, before)) = found else { return Ok(Planned::default()) };
     write_event(c, event, before.as_deref(), it)?;
-    let mut planned = Planned::default();
-    for (new, payload) in &it.deliveries {
-        // Without mentions it was never planned, and has no deliveries yet.
-        let existing = if before.is_some() { existing(c, event, new)? } else { None };
-        match existing {
-            Some(Existing { arrived_or_live: true, .. }) => {}
-            existing => place(c, event, new, existing, payload.as_deref(), it.plan.now, &mut planned)?,
-        }
-    }
-    Ok(planned)
+    // Without mentions it was never planned, and has no deliveries yet.
+    plan::plan(&mut Rows(c), event, before.is_some(), it)
 }
 
 fn write_event(c: &Connection, event: i64, before: Option<&str>, it: &SealedPlan) -> Tried<()> {
     if let Some(before) = before {
         delete_mentions(c, event, before)?;
     }
-    let reason = match &it.plan.state {
-        EventState::Quarantined { reason } => Some(reason),
-        _ => None,
-    };
-    c.prepare_cached(SET_EVENT)?.execute(params![event, it.plan.state.name(), reason, it.mentions])?;
-    for mention in it.plan.indexed.iter().flat_map(|indexed| &indexed.mentions) {
-        c.prepare_cached(ADD_MENTION)?.execute(params![mention.kind.as_str(), mention.value, event])?;
+    c.prepare_cached(SET_EVENT)?.execute(params![event, it.plan.state.name(), it.reason(), it.mentions])?;
+    for (kind, value) in it.mentioned() {
+        c.prepare_cached(ADD_MENTION)?.execute(params![kind, value, event])?;
     }
     Ok(())
 }
@@ -107,140 +61,81 @@ pub(super) fn delete_mentions(c: &Connection, event: i64, before: &str) -> Tried
     Ok(())
 }
 
-/// Reads the column `mentions` of an event: kinds and values.
-pub(super) fn mentions(column: &str) -> Tried<Vec<(String, String)>> {
-    serde_json::from_str(column).map_err(|_| Failure::corrupt("the search keys of an event"))
-}
-
-struct Existing {
-    seq: i64,
-    id: DeliveryId,
-    arrived_or_live: bool,
-}
-
-fn existing(c: &Connection, event: i64, new: &NewDelivery) -> Tried<Option<Existing>> {
-    let found = c
-        .prepare_cached(EXISTING)?
-        .query_row(params![event, new.change, new.flow], |row| {
-            let ended_without = matches!(row.get_ref(2)?.as_str()?, "dead" | "skipped" | "conflict");
-            Ok(Existing { seq: row.get(0)?, id: DeliveryId(rows::uuid(row, 1)?), arrived_or_live: !ended_without })
-        })
-        .optional()?;
-    Ok(found)
-}
-
-/// Writes a delivery into its lane, or as the end it came with; takes the row and the id of `existing` when there is one.
-fn place(
-    c: &Connection,
-    event: i64,
-    new: &NewDelivery,
-    existing: Option<Existing>,
-    payload: Option<&[u8]>,
-    now: Timestamp,
-    planned: &mut Planned,
-) -> Tried<()> {
-    let id = existing.as_ref().map_or(new.id, |existing| existing.id);
-    let seq = existing.map(|existing| existing.seq);
-    let (state, wake_at) = match &new.state {
-        State::Due { at } => {
-            let lane = Lane { to: &new.to, from: &new.from, entity: &new.lane };
-            let rank = Rank { version: new.version.0, event, seq: seq.unwrap_or(i64::MAX) };
-            let mut moves = Moves::default();
-            let place = lanes::enter(c, lane, &Newcomer { id, rank, flow: &new.flow, action: new.action }, now, &mut moves)?;
-            note(moves, planned);
-            placed(place, *at, now, || Ready { to: new.to.clone(), id, fresh: new.cause.is_fresh() }, &mut planned.ready)
-        }
-        end if end.is_end() => (end.clone(), None),
-        other => return Err(Failure::corrupt(format!("a new delivery cannot be {}: it is due or ended", other.name()))),
-    };
-    let seq = match seq {
-        Some(seq) => {
-            c.prepare_cached(DROP_PAYLOAD)?.execute([seq])?;
-            revive(c, seq, new, &state, wake_at, now)?
-        }
-        None => insert(c, event, new, &state, wake_at, now)?,
-    };
-    if let Some(sealed) = payload {
-        c.prepare_cached(SET_PAYLOAD)?.execute(params![seq, sealed])?;
+impl Plans<'_> for Rows<'_> {
+    fn existing(&mut self, event: i64, change: u32, flow: &str) -> Tried<Option<Existing>> {
+        let found = self
+            .0
+            .prepare_cached(EXISTING)?
+            .query_row(params![event, change, flow], |row| {
+                let revivable = Existing::is_revivable(row.get_ref(2)?.as_str()?);
+                Ok(Existing { seq: row.get(0)?, id: DeliveryId(rows::uuid(row, 1)?), revivable })
+            })
+            .optional()?;
+        Ok(found)
     }
-    Ok(())
-}
 
-/// The state and the timer that follow from a place; notes what may be announced now.
-pub(super) fn placed(
-    place: Place,
-    at: Timestamp,
-    now: Timestamp,
-    announcement: impl FnOnce() -> Ready,
-    ready: &mut Vec<Ready>,
-) -> (State, Option<i64>) {
-    match place {
-        Place::Head => {
-            if at <= now {
-                ready.push(announcement());
-            }
-            (State::Due { at }, Some(lanes::wake_at(at, now, Announced::ByCaller)))
-        }
-        Place::Behind => (State::Waiting { at }, None),
-        Place::Superseded(by) => (State::Superseded { by }, None),
+    fn insert(&mut self, row: NewRow) -> Tried<()> {
+        let NewRow { event, new, state, wake_at, now, .. } = &row;
+        let it = StateColumns::from(state);
+        self.0.prepare_cached(INSERT)?.execute(params![
+            new.id.0.into_bytes(),
+            event,
+            new.change,
+            new.flow,
+            new.from,
+            new.to,
+            new.action.as_str(),
+            new.entity.kind.as_str(),
+            new.entity.id,
+            new.lane.kind.as_str(),
+            new.lane.id,
+            new.version.0,
+            new.cause.as_str(),
+            new.label,
+            it.name,
+            it.at,
+            it.who,
+            it.why,
+            it.place,
+            wake_at,
+            now.as_microsecond(),
+        ])?;
+        self.set_payload(self.0.last_insert_rowid(), row.payload)
+    }
+
+    fn revive(&mut self, seq: i64, row: NewRow) -> Tried<()> {
+        let NewRow { new, state, wake_at, now, .. } = &row;
+        let it = StateColumns::from(state);
+        self.0.prepare_cached(DROP_PAYLOAD)?.execute([seq])?;
+        self.0.prepare_cached(REVIVE)?.execute(params![
+            seq,
+            new.from,
+            new.to,
+            new.action.as_str(),
+            new.entity.kind.as_str(),
+            new.entity.id,
+            new.lane.kind.as_str(),
+            new.lane.id,
+            new.version.0,
+            new.cause.as_str(),
+            new.label,
+            it.name,
+            it.at,
+            it.who,
+            it.why,
+            it.place,
+            wake_at,
+            now.as_microsecond(),
+        ])?;
+        self.set_payload(seq, row.payload)
     }
 }
 
-fn note(moves: Moves, planned: &mut Planned) {
-    planned.superseded += moves.superseded;
-    planned.ready.retain(|ready| !moves.stepped_back.contains(&ready.id));
-    planned.ready.extend(moves.raised);
-}
-
-fn insert(c: &Connection, event: i64, new: &NewDelivery, state: &State, wake_at: Option<i64>, now: Timestamp) -> Tried<i64> {
-    let it = StateColumns::from(state);
-    c.prepare_cached(INSERT)?.execute(params![
-        new.id.0.into_bytes(),
-        event,
-        new.change,
-        new.flow,
-        new.from,
-        new.to,
-        new.action.as_str(),
-        new.entity.kind.as_str(),
-        new.entity.id,
-        new.lane.kind.as_str(),
-        new.lane.id,
-        new.version.0,
-        new.cause.as_str(),
-        new.label,
-        it.name,
-        it.at,
-        it.who,
-        it.why,
-        it.place,
-        wake_at,
-        now.as_microsecond(),
-    ])?;
-    Ok(c.last_insert_rowid())
-}
-
-fn revive(c: &Connection, seq: i64, new: &NewDelivery, state: &State, wake_at: Option<i64>, now: Timestamp) -> Tried<i64> {
-    let it = StateColumns::from(state);
-    c.prepare_cached(REVIVE)?.execute(params![
-        seq,
-        new.from,
-        new.to,
-        new.action.as_str(),
-        new.entity.kind.as_str(),
-        new.entity.id,
-        new.lane.kind.as_str(),
-        new.lane.id,
-        new.version.0,
-        new.cause.as_str(),
-        new.label,
-        it.name,
-        it.at,
-        it.who,
-        it.why,
-        it.place,
-        wake_at,
-        now.as_microsecond(),
-    ])?;
-    Ok(seq)
+impl Rows<'_> {
+    fn set_payload(&self, seq: i64, sealed: Option<&[u8]>) -> Tried<()> {
+        if let Some(sealed) = sealed {
+            self.0.prepare_cached(SET_PAYLOAD)?.execute(params![seq, sealed])?;
+        }
+        Ok(())
+    }
 }

@@ -2,12 +2,13 @@
 
 use super::{
     deliver,
-    failure::Tried,
-    intake,
     rows::{self, DeliveryRow, EventRow, delivery_columns, event_columns},
+};
+use crate::{
+    Counts, DeliveryDetail, DeliveryFilter, EventFilter, content,
+    failure::Tried,
     seal::{Part, Sealer},
 };
-use crate::{Counts, DeliveryDetail, DeliveryFilter, EventFilter};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 use spindel_model::{Delivery, DeliveryId, EntityRef, Event, EventId, EventState, Reference, Rejected, State};
 use std::cmp::Reverse;
@@ -25,14 +26,14 @@ pub(super) fn to_plan(c: &Connection, sealer: &Sealer, ids: &[EventId]) -> Tried
     let mut events = Vec::with_capacity(ids.len());
     for id in ids {
         let row = c.prepare_cached(TO_PLAN)?.query_row([id.0.into_bytes()], EventRow::read).optional()?;
-        events.extend(row.map(|row| intake::open(sealer, row)).transpose()?);
+        events.extend(row.map(|row| content::open(sealer, row.event, &row.sealed)).transpose()?);
     }
     Ok(events)
 }
 
 pub(super) fn event(c: &Connection, sealer: &Sealer, id: EventId) -> Tried<Option<Event>> {
     let row = c.prepare_cached(EVENT)?.query_row([id.0.into_bytes()], EventRow::read).optional()?;
-    row.map(|row| intake::open(sealer, row)).transpose()
+    row.map(|row| content::open(sealer, row.event, &row.sealed)).transpose()
 }
 
 /// Conditions with their values, written out as they are needed.
@@ -89,7 +90,7 @@ pub(super) fn events(c: &Connection, sealer: &Sealer, filter: &EventFilter) -> T
     let order = format!(" ORDER BY e.seq {direction} LIMIT {}", rows::limit(filter.limit));
     let select = concat!("SELECT ", event_columns!(), " FROM events e JOIN contents c ON c.event = e.seq");
     let rows = conditions.query(c, select, &order, EventRow::read)?;
-    rows.into_iter().map(|row| intake::open(sealer, row)).collect()
+    rows.into_iter().map(|row| content::open(sealer, row.event, &row.sealed)).collect()
 }
 
 /// States that still need something to happen, by itself or by a person.

@@ -1,7 +1,7 @@
 //! A few connections that only read, off the async threads.
 
-use super::{failure::Tried, schema};
-use crate::StoreError;
+use super::schema;
+use crate::{StoreError, failure::Tried};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,

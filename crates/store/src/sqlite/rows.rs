@@ -1,9 +1,8 @@
 //! Between rows and types.
 
+use crate::rules::payload_id;
 use rusqlite::{Error, Row, types::Type};
-use spindel_model::{
-    Cause, Delivery, DeliveryId, EntityRef, ErrorClass, Event, EventId, EventState, Lease, State, Timestamp, Version,
-};
+use spindel_model::{Delivery, DeliveryId, EntityRef, ErrorClass, Event, EventId, EventState, Lease, State, Timestamp, Version};
 use std::{error::Error as StdError, str::FromStr};
 use uuid::Uuid;
 
@@ -69,10 +68,6 @@ impl DeliveryRow {
     }
 }
 
-pub(super) fn payload_id(event: EventId, change: u32, flow: &str) -> Uuid {
-    Uuid::new_v5(&event.0, format!("{change}/{flow}").as_bytes())
-}
-
 /// An event as it lies in the table; headers and body are still sealed.
 pub(super) struct EventRow {
     pub event: Event,
@@ -94,37 +89,6 @@ impl EventRow {
             duplicates: row.get(7)?,
         };
         Ok(Self { event, sealed: row.get(8)? })
-    }
-}
-
-/// A state as it is spread over columns.
-pub(super) struct StateColumns {
-    pub name: &'static str,
-    pub at: Option<i64>,
-    pub who: Option<String>,
-    pub why: Option<String>,
-    pub place: Option<u8>,
-}
-
-impl From<&State> for StateColumns {
-    fn from(state: &State) -> Self {
-        let (at, who, why) = match state.clone() {
-            State::Waiting { at } | State::Due { at } => (Some(at), None, None),
-            State::Running { lease } => (Some(lease.until), Some(lease.node), None),
-            State::InDoubt { look_up_at } => (look_up_at, None, None),
-            State::Held { guard } => (None, Some(guard), None),
-            State::Paused { reason } | State::Skipped { reason } | State::Conflict { reason } => (None, None, Some(reason)),
-            State::Superseded { by } => (None, Some(by.to_string()), None),
-            State::Dead { class, reason } => (None, Some(class.to_string()), Some(reason)),
-            State::Discarded { by, why } => (None, Some(by), Some(why)),
-            State::Delivered | State::Unchanged | State::Duplicate | State::Echo | State::Stale => (None, None, None),
-        };
-        let place = match state {
-            State::Waiting { .. } => Some(2),
-            state if state.is_end() => None,
-            _ => Some(1),
-        };
-        Self { name: state.name(), at: at.map(Timestamp::as_microsecond), who, why, place }
     }
 }
 
@@ -186,11 +150,6 @@ pub(super) fn maybe_time(row: &Row, column: usize) -> Read<Option<Timestamp>> {
 
 fn unreadable(column: usize, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     Error::FromSqlConversionFailure(column, Type::Text, error.into())
-}
-
-/// What decides whether an announcement goes before those that were tried or replayed.
-pub(super) fn is_fresh(cause: Cause, attempts: u32) -> bool {
-    cause.is_fresh() && attempts == 0
 }
 
 /// A limit as SQLite takes it.

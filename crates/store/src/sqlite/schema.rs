@@ -1,7 +1,7 @@
 //! Opens connections to the database file and brings its schema forward.
 
-use super::failure::{Failure, Tried};
 use crate::StoreError;
+use crate::failure::{Failure, Tried};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::{path::Path, time::Duration};
 

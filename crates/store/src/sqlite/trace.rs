@@ -1,12 +1,10 @@
 //! The journey of one order: from any of its numbers to every system that has it.
 
 use super::{
-    failure::Tried,
-    intake, plan, read,
+    read,
     rows::{self, DeliveryRow, EventRow, delivery_columns, event_columns},
-    seal::Sealer,
 };
-use crate::Trace;
+use crate::{Trace, content, failure::Tried, seal::Sealer, sealed::mentions};
 use rusqlite::{Connection, Row, params};
 use spindel_model::{EntityKind, Reference, normalised_number};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +35,8 @@ pub(super) fn order(c: &Connection, sealer: &Sealer, number: &str) -> Tried<Trac
         ..Trace::default()
     };
     for event in events.into_iter().take(MOST) {
-        trace.events.push(intake::open(sealer, one_event(c, event)?)?);
+        let row = one_event(c, event)?;
+        trace.events.push(content::open(sealer, row.event, &row.sealed)?);
         for row in deliveries_of(c, event)? {
             let lane = &row.delivery.lane;
             let other_order =
@@ -70,8 +69,8 @@ fn with_number(c: &Connection, key: &str) -> Tried<Orders> {
     )?;
     let rows = at_source.query_map(params![key, rows::limit(MOST)], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for row in rows {
-        let (connection, mentions): (String, String) = row?;
-        for (_, id) in plan::mentions(&mentions)?.into_iter().filter(|(kind, _)| kind == "order_id") {
+        let (connection, column): (String, String) = row?;
+        for (_, id) in mentions(&column)?.into_iter().filter(|(kind, _)| kind == "order_id") {
             orders.insert((connection.clone(), id), Some(key.to_owned()));
         }
     }

@@ -1,12 +1,15 @@
 //! Duties, settings and the deletion of what is old.
 
-use super::{failure::Tried, plan::delete_mentions};
+use super::plan::delete_mentions;
+use crate::{Backlog, failure::Tried};
 use rusqlite::{Connection, OptionalExtension, params};
 use spindel_model::Timestamp;
 
 const PRUNABLE: &str = "SELECT e.seq, e.mentions FROM events e WHERE e.state = ?1 AND e.received_at < ?2 AND NOT EXISTS \
     (SELECT 1 FROM deliveries d WHERE d.event = e.seq AND (d.place IS NOT NULL OR d.updated_at >= ?2)) \
     ORDER BY e.received_at LIMIT ?3";
+const BACKLOG: &str = "SELECT count(*) FILTER (WHERE at <= ?2), count(*) FILTER (WHERE at > ?2), min(created_at) FROM \
+    (SELECT at, created_at FROM deliveries WHERE to_connection = ?1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ?3)";
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[PRUNABLE];
 
@@ -28,6 +31,17 @@ pub(super) fn set_setting(c: &Connection, key: &str, value: &[u8]) -> Tried<()> 
     c.prepare_cached("INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
         .execute(params![key, value])?;
     Ok(())
+}
+
+pub(super) fn backlog(c: &Connection, to: &str, now: Timestamp, most: usize) -> Tried<Backlog> {
+    let backlog = c.prepare_cached(BACKLOG)?.query_row(params![to, now.as_microsecond(), super::rows::limit(most)], |row| {
+        Ok(Backlog {
+            ready: row.get::<_, i64>(0)? as u64,
+            delayed: row.get::<_, i64>(1)? as u64,
+            oldest: super::rows::maybe_time(row, 2)?,
+        })
+    })?;
+    Ok(backlog)
 }
 
 /// Changes a page, so that the commit has something to write.

@@ -1,53 +1,30 @@
 //! The one thread that writes: jobs that wait at the same moment share one transaction and one fsync.
 
-use super::{
+use super::schema;
+use crate::{
+    StoreError,
+    admission::{GROUP, GROUP_BYTES, Part, Ticket, WAITING, Waiting},
     failure::{Failure, Tried},
-    schema,
 };
-use crate::StoreError;
 use rusqlite::Connection;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
 };
 use tokio::sync::oneshot;
 
-/// Jobs that may wait: what comes in is refused first, so that what is under way can still be finished.
-const WAITING_IN: usize = 4096;
-const WAITING: usize = WAITING_IN + 1024;
-/// Bytes of payloads that may wait.
-const WAITING_BYTES: usize = 64 << 20;
-/// What one transaction takes at most.
-const GROUP: usize = 512;
-const GROUP_BYTES: usize = 4 << 20;
-
-/// What a job is part of, for what is refused first under load.
-#[derive(Clone, Copy)]
-pub(super) enum Part {
-    /// New work: it can come again.
-    Intake,
-    /// Work under way.
-    Progress,
-}
-
 /// The way to the writing thread. Dropping it waits until what was submitted is written.
 pub(super) struct Writer {
     jobs: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    waiting: Arc<Waiting>,
+    waiting: Waiting,
     commits: Arc<AtomicU64>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    jobs: AtomicUsize,
-    bytes: AtomicUsize,
 }
 
 impl Writer {
@@ -59,7 +36,7 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || worker.run())
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
-        Ok(Self { jobs: Some(sender), thread: Some(thread), waiting: Arc::default(), commits })
+        Ok(Self { jobs: Some(sender), thread: Some(thread), waiting: Waiting::default(), commits })
     }
 
     /// Transactions committed so far.
@@ -74,7 +51,7 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> Tried<T> + Send + 'static,
     {
-        let ticket = self.admit(part, bytes)?;
+        let ticket = self.waiting.admit(part, bytes)?;
         let (reply, answer) = oneshot::channel();
         let job = Task { work, broke: false, outcome: None, reply, ticket };
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
@@ -83,21 +60,6 @@ impl Writer {
             TrySendError::Disconnected(_) => stopped(),
         })?;
         answer.await.map_err(|_| stopped())?
-    }
-
-    fn admit(&self, part: Part, bytes: usize) -> Result<Ticket, StoreError> {
-        let jobs = self.waiting.jobs.fetch_add(1, Relaxed);
-        let held = self.waiting.bytes.fetch_add(bytes, Relaxed);
-        let ticket = Ticket { waiting: Arc::clone(&self.waiting), bytes };
-        let (most_jobs, most_bytes) = match part {
-            Part::Intake => (WAITING_IN, WAITING_BYTES),
-            Part::Progress => (WAITING, 2 * WAITING_BYTES),
-        };
-        // One job alone may be larger than the limit; several may not.
-        if jobs >= most_jobs || (held > 0 && held + bytes > most_bytes) {
-            return Err(StoreError::Overloaded);
-        }
-        Ok(ticket)
     }
 }
 
@@ -112,19 +74,6 @@ impl Drop for Writer {
 
 fn stopped() -> StoreError {
     StoreError::Unavailable("the writer has stopped".into())
-}
-
-/// A job's share of the memory that may wait.
-struct Ticket {
-    waiting: Arc<Waiting>,
-    bytes: usize,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.waiting.jobs.fetch_sub(1, Relaxed);
-        self.waiting.bytes.fetch_sub(self.bytes, Relaxed);
-    }
 }
 
 trait Job: Send {
@@ -147,7 +96,7 @@ struct Task<T, F> {
 
 impl<T: Send, F: FnMut(&Connection) -> Tried<T> + Send> Job for Task<T, F> {
     fn bytes(&self) -> usize {
-        self.ticket.bytes
+        self.ticket.bytes()
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
@@ -168,8 +117,11 @@ impl<T: Send, F: FnMut(&Connection) -> Tried<T> + Send> Job for Task<T, F> {
     }
 
     fn answer(self: Box<Self>) {
+        let Self { work, outcome, reply, .. } = *self;
+        // What it held is free again before the caller goes on.
+        drop(work);
         // Nobody waits any more: the caller was cancelled.
-        let _ = self.reply.send(self.outcome.unwrap_or_else(|| Err(stopped())));
+        let _ = reply.send(outcome.unwrap_or_else(|| Err(stopped())));
     }
 }
 
@@ -266,6 +218,7 @@ fn execute(connection: &Connection, sql: &str) -> Tried<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::WAITING_BYTES;
 
     fn start() -> (Writer, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -303,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn intake_is_refused_by_size_while_work_under_way_goes_on() {
         let (writer, _folder) = start();
-        let held = writer.admit(Part::Intake, WAITING_BYTES).unwrap();
+        let held = writer.waiting.admit(Part::Intake, WAITING_BYTES).unwrap();
         let refused = writer.submit(Part::Intake, 1, set("intake")).await;
         assert!(matches!(refused, Err(StoreError::Overloaded)));
         writer.submit(Part::Progress, 1, set("progress")).await.unwrap();
@@ -314,9 +267,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_broke_is_replaced() {
         let (writer, _folder) = start();
-        let broken = |_: &Connection| -> Tried<()> {
-            Err(Failure { error: StoreError::Unavailable("the disk is gone".into()), reopen: true })
-        };
+        let broken = |_: &Connection| -> Tried<()> { Err(Failure::lost("the disk is gone")) };
         let spoil = |c: &Connection| Ok(c.execute_batch("PRAGMA query_only = ON")?);
         writer.submit(Part::Progress, 0, spoil).await.unwrap();
         assert!(writer.submit(Part::Progress, 0, broken).await.is_err());

@@ -1,6 +1,6 @@
 //! How payloads lie in the database: compressed when that helps, and encrypted when there is a key.
 
-use super::failure::{Failure, Tried};
+use crate::failure::{Failure, Tried};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Generate, Payload},
@@ -20,7 +20,7 @@ const LARGEST: usize = 256 << 20;
 
 /// What a payload belongs to: with the id it is bound to the ciphertext, so that none can be put in place of another.
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Content,
     Action,
     Exchanges,
@@ -28,7 +28,7 @@ pub(super) enum Part {
 }
 
 /// Seals and opens payloads.
-pub(super) struct Sealer(Option<XChaCha20Poly1305>);
+pub(crate) struct Sealer(Option<XChaCha20Poly1305>);
 
 impl Sealer {
     pub fn new(key: Option<[u8; 32]>) -> Self {
