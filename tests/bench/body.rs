@@ -1,12 +1,20 @@
-//! Signed requests with orders of an exact size, each with an id of its own.
+//! Orders of an exact size, each with an id of its own, and the signed requests that carry them.
 
 use anyhow::ensure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use sha2::Sha256;
-use spindel_model::{EntityKind, Order, OrderLine, Record, specimen};
-use std::{io::Write as _, net::SocketAddr};
+use spindel_model::{Clock, EntityKind, Order, OrderLine, Record, specimen};
+use std::io::Write as _;
+
+/// Signs requests in every run; nothing else is behind it.
+pub const SECRET: &str = "bench-secret-of-no-worth";
+/// Where events are sent, at Spindel and at the bare programs.
+pub const INTAKE: &str = "/in/shop";
+pub const SIGNATURE: &str = "x-signature";
+pub const TIMESTAMP: &str = "x-timestamp";
+pub const DELIVERY: &str = "x-delivery";
 
 /// Orders that differ in more than their id, so that one is not every other one over again.
 const TEMPLATES: usize = 64;
@@ -19,38 +27,67 @@ const WORDS: [&str; 16] = [
     "after", "five",
 ];
 
-/// Makes requests of one size for one connection.
+pub type Key = Hmac<Sha256>;
+
+pub fn key() -> Key {
+    // An HMAC takes keys of any length.
+    Key::new_from_slice(SECRET.as_bytes()).unwrap_or_else(|_| unreachable!())
+}
+
+/// Makes bodies of one size, and requests.
 #[derive(Clone)]
 pub struct Orders {
     templates: Vec<Vec<u8>>,
-    key: Hmac<Sha256>,
-    address: SocketAddr,
+    key: Key,
+    clock: Clock,
 }
 
 impl Orders {
-    pub fn new(size: usize, address: SocketAddr, secret: &str) -> anyhow::Result<Self> {
+    pub fn new(size: usize) -> anyhow::Result<Self> {
         let mut random = StdRng::seed_from_u64(size as u64);
         let templates = (0..TEMPLATES).map(|_| template(size, &mut random)).collect::<Result<_, _>>()?;
-        Ok(Self { templates, key: Hmac::new_from_slice(secret.as_bytes())?, address })
+        Ok(Self { templates, key: key(), clock: Clock::system() })
     }
 
-    /// The whole request, in place of what is in `request`.
-    pub fn write(&self, id: u64, request: &mut Vec<u8>) {
+    /// The same id gives the same body.
+    pub fn body(&self, id: u64) -> Vec<u8> {
         let mut body = self.templates[id as usize % TEMPLATES].clone();
         let id = format!("{id:016}");
         // The id, and the number that people would call it by.
         for at in places(&body) {
             body[at..at + ID.len()].copy_from_slice(id.as_bytes());
         }
-        let signature = STANDARD.encode(self.key.clone().chain_update(&body).finalize().into_bytes());
-        let (host, length) = (self.address, body.len());
+        body
+    }
+
+    /// The whole request with a signature of this second, in place of what is in `request`.
+    pub fn write(&self, id: u64, request: &mut Vec<u8>) {
+        let body = self.body(id);
+        let time = self.clock.now().as_second().to_string();
+        let signed = self.key.clone().chain_update(&time).chain_update(".").chain_update(&body);
+        let signature = STANDARD.encode(signed.finalize().into_bytes());
+        let length = body.len();
         request.clear();
         let _ = write!(
             request,
-            "POST /in/shop HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             x-delivery: {id}\r\nx-signature: {signature}\r\n\r\n"
+            "POST {INTAKE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             {DELIVERY}: {id}\r\n{TIMESTAMP}: {time}\r\n{SIGNATURE}: {signature}\r\n\r\n"
         );
         request.extend_from_slice(&body);
+    }
+}
+
+/// The id in a body that was made here, or in what Spindel made of it: both have it near their beginning.
+pub fn id_of(body: &[u8]) -> Option<u64> {
+    const BEFORE: &[u8] = b"\"id\":\"";
+    let mut rest = body;
+    loop {
+        let at = rest.windows(BEFORE.len()).position(|window| window == BEFORE)? + BEFORE.len();
+        rest = &rest[at..];
+        let digits = rest.get(..ID.len()).filter(|id| id.iter().all(u8::is_ascii_digit));
+        if let Some(digits) = digits.filter(|_| rest.get(ID.len()) == Some(&b'"')) {
+            return std::str::from_utf8(digits).ok()?.parse().ok();
+        }
     }
 }
 

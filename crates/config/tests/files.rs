@@ -111,7 +111,9 @@ fn the_default_file_shows_how_servers_are_named() {
         text.lines().filter(|line| !["#url = \"sqlite", "#url = \"embedded"].iter().any(|it| line.starts_with(it))).collect();
     let there = switched_on(&with_files_in(folder.path(), &there.join("\n")));
     let settings = parse(&there, "spindel.toml", &env).unwrap_or_else(|problems| panic!("{problems}")).settings;
-    let StoreLocation::Postgres { server: database, .. } = settings.store.location else { panic!("{:?}", settings.store.location) };
+    let StoreLocation::Postgres { server: database, .. } = settings.store.location else {
+        panic!("{:?}", settings.store.location)
+    };
     let QueueSettings::Amqp { broker, prefix } = settings.queue else { panic!("{:?}", settings.queue) };
     for remote in [database, broker] {
         assert!(remote.password.is_some() && remote.ca.is_some_and(|it| it.starts_with(&folder)), "{}", remote.url);
@@ -128,7 +130,9 @@ fn the_production_file_loads_without_a_warning() {
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.problems(loaded.warnings.clone()));
     let settings = loaded.settings;
-    let StoreLocation::Postgres { server: database, .. } = settings.store.location else { panic!("{:?}", settings.store.location) };
+    let StoreLocation::Postgres { server: database, .. } = settings.store.location else {
+        panic!("{:?}", settings.store.location)
+    };
     let QueueSettings::Amqp { broker, .. } = settings.queue else { panic!("{:?}", settings.queue) };
     assert!(database.password.is_some() && broker.password.is_some() && settings.store.encryption_key.is_some());
     assert!(settings.server.node.is_none(), "several nodes share the file");

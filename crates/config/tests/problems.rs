@@ -343,7 +343,9 @@ ca = "Cargo.toml"
 #[test]
 fn an_address_by_itself_may_hold_a_password_and_shows_it_nowhere() {
     let url = "postgres://spindel:hun%40ter2@db/spindel?sslmode=disable";
-    let StoreLocation::Postgres { server: database, .. } = StoreLocation::from_url(url).unwrap() else { panic!("it is a server") };
+    let StoreLocation::Postgres { server: database, .. } = StoreLocation::from_url(url).unwrap() else {
+        panic!("it is a server")
+    };
     assert_eq!(database.url, "postgres://spindel@db/spindel?sslmode=disable");
     assert_eq!(database.password.as_ref().unwrap().expose(), "hun@ter2");
     assert!(!format!("{database:?}").contains("ter2"), "{database:?}");

@@ -31,17 +31,20 @@ pub fn redacted(body: &[u8]) -> Option<String> {
     if body.is_empty() {
         return None;
     }
-    let text = match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(mut json) => {
-            mask(&mut json);
-            json.to_string()
-        }
-        Err(_) => match std::str::from_utf8(body) {
-            Ok(text) => text.to_owned(),
-            Err(_) => format!("({} bytes, not text)", body.len()),
-        },
-    };
-    Some(cut(text))
+    let Ok(text) = std::str::from_utf8(body) else { return Some(format!("({} bytes, not text)", body.len())) };
+    if may_hold_secrets(text)
+        && let Ok(mut json) = serde_json::from_str::<serde_json::Value>(text)
+    {
+        mask(&mut json);
+        return Some(cut(json.to_string()));
+    }
+    Some(cut(text.to_owned()))
+}
+
+/// Whether a key in this may hold credentials, or an escape may hide one: most bodies need not be taken apart.
+fn may_hold_secrets(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("\\u") || SECRET_WORDS.iter().any(|word| text.contains(word))
 }
 
 fn cut(mut text: String) -> String {
@@ -70,10 +73,11 @@ fn mask(json: &mut serde_json::Value) {
     }
 }
 
+const SECRET_WORDS: [&str; 8] = ["secret", "password", "token", "authorization", "api_key", "apikey", "access_key", "signature"];
+
 fn is_secret(key: &str) -> bool {
-    const WORDS: [&str; 8] = ["secret", "password", "token", "authorization", "api_key", "apikey", "access_key", "signature"];
     let key = key.to_ascii_lowercase();
-    WORDS.iter().any(|word| key.contains(word))
+    SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -84,6 +88,8 @@ mod tests {
     fn credentials_are_masked_at_any_depth() {
         let kept = redacted(br#"{"a":[{"access_token":"s3cret","n":1}],"client_secret":"x"}"#).unwrap();
         assert_eq!(kept, r#"{"a":[{"access_token":"***","n":1}],"client_secret":"***"}"#);
+        let kept = redacted(br#"{"Access\u0054oken":"s3cret"}"#).unwrap();
+        assert_eq!(kept, r#"{"AccessToken":"***"}"#);
     }
 
     #[test]

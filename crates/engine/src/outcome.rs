@@ -122,7 +122,7 @@ struct Made {
 
 /// The action to perform: as planned, or made of the record as it stands at the source now.
 async fn made(engine: &Engine, flow: &Flow, one: &Claimed, journal: &Journal) -> Result<Made, Outcome> {
-    let payload = one.action_json.as_deref().map(serde_json::from_slice::<Payload>);
+    let payload = one.action_json.as_deref().map(|json| Payload::of_kind(one.delivery.action, json));
     match payload {
         Some(Ok(Payload::Action(action))) => match again(engine, flow, one) {
             Some(nudge) => read_back_action(engine, flow, nudge, journal).await,

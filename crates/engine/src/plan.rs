@@ -12,13 +12,27 @@ use spindel_store::{EventPlan, NewDelivery};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a delivery carries in the store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Payload {
     /// Ready to be performed.
     Action(Action),
     /// The record must be read back first; the action is made of what is found.
     ReadBack { read_back: Box<Change> },
+}
+
+impl Payload {
+    /// Reads the payload of a delivery of this kind.
+    pub fn of_kind(kind: ActionKind, json: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct ReadBack {
+            read_back: Box<Change>,
+        }
+        match json.starts_with(b"{\"read_back\"") {
+            true => serde_json::from_slice(json).map(|ReadBack { read_back }| Self::ReadBack { read_back }),
+            false => Action::of_kind(kind, json).map(Self::Action),
+        }
+    }
 }
 
 /// Reads an event as the connector understands it. An error is the reason for its quarantine.

@@ -183,7 +183,13 @@ pub enum DeliveriesCommand {
     /// One delivery with its action and all its attempts
     Show { id: spindel_model::DeliveryId },
     /// Try again now; what arrived is left alone
-    Retry(ChooseArgs),
+    Retry {
+        #[command(flatten)]
+        choose: ChooseArgs,
+        /// Deliveries a second at most, so that live traffic does not feel it
+        #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        rate: u32,
+    },
     /// Give up for good, with a reason that is kept
     Discard {
         #[command(flatten)]

@@ -74,7 +74,7 @@ fn fits(expected: &ExpectedAction, delivery: &NewDelivery) -> Result<(), String>
         _ => {}
     }
     let Some(wanted) = &expected.action else { return Ok(()) };
-    let payload = delivery.action_json.as_deref().and_then(|json| serde_json::from_slice::<Payload>(json).ok());
+    let payload = delivery.action_json.as_deref().and_then(|json| Payload::of_kind(delivery.action, json).ok());
     let Some(Payload::Action(action)) = payload else {
         return Err(format!("flow `{flow}` reads the record back first, so its action is not known before"));
     };

@@ -13,6 +13,8 @@ use zstd::bulk::{Compressor, Decompressor};
 const COMPRESSED: u8 = 1;
 const ENCRYPTED: u8 = 2;
 const NONCE: usize = 24;
+/// Quick rather than small: at level 1 the compressor took a seventh of all processor time, for a third less on disk.
+const LEVEL: i32 = -1;
 /// Shorter texts are not worth compressing.
 const TOO_SHORT: usize = 96;
 /// Nothing that was sealed is larger: what claims to be is damaged.
@@ -80,7 +82,7 @@ fn context(flags: u8, part: Part, id: Uuid) -> Vec<u8> {
 
 // Making a compressor takes longer than most payloads do.
 thread_local! {
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(1).ok());
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
 }
 

@@ -10,8 +10,8 @@ pub use settings::{Config, Receiving, Scheme};
 use http::HeaderName;
 use settings::Receiver;
 use spindel_connect::{
-    Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Reply, Secret, Verdict, fixtures,
-    performs, receives,
+    Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Verdict,
+    fixtures, performs, receives,
 };
 use spindel_model::{ErrorClass, SendChange};
 
@@ -48,7 +48,9 @@ impl Connector for Webhook {
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         let connector = config.connect()?;
-        Ok((connector, Endpoint::new("", Auth::None)))
+        // Nobody knows what the receiver can bear but who set `concurrency`.
+        let limits = Limits { parallel: 1024, ..Limits::default() };
+        Ok((connector, Endpoint::new("", Auth::None).limits(limits)))
     }
 
     fn refine(reply: &Reply) -> Option<Verdict> {

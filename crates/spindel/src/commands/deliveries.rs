@@ -5,19 +5,21 @@ use crate::{
     cli::{ChooseArgs, DeliveriesCommand, DeliveryFilterArgs, Global},
     output::{NOTHING_MATCHED, Out, moment},
 };
-use spindel_model::{Attempt, Clock, Delivery, DeliveryId, State};
+use spindel_model::{Attempt, Delivery, DeliveryId, State};
 use spindel_store::{DeliveryDetail, DeliveryFilter, Store};
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 /// Deliveries that one command changes at most; run it again for more.
 const AT_A_TIME: usize = 10_000;
+const PARTS_A_SECOND: usize = 20;
+const PART_EVERY: Duration = Duration::from_millis(50);
 
 pub async fn run(global: &Global, command: DeliveriesCommand, out: &Out) -> anyhow::Result<ExitCode> {
     let store = opened!(global, out);
     match command {
         DeliveriesCommand::List(args) => list(&*store, args, out).await,
         DeliveriesCommand::Show { id } => show(&*store, id, out).await,
-        DeliveriesCommand::Retry(choose) => retry(&*store, choose, out).await,
+        DeliveriesCommand::Retry { choose, rate } => retry(&*store, choose, rate, out).await,
         DeliveriesCommand::Discard { choose, why } => discard(&*store, choose, &why, out).await,
     }
 }
@@ -145,13 +147,19 @@ async fn chosen(store: &dyn Store, choose: &ChooseArgs) -> anyhow::Result<Vec<De
     Ok(store.deliveries(filter).await?.into_iter().map(|delivery| delivery.id).collect())
 }
 
-async fn retry(store: &dyn Store, choose: ChooseArgs, out: &Out) -> anyhow::Result<ExitCode> {
+async fn retry(store: &dyn Store, choose: ChooseArgs, rate: u32, out: &Out) -> anyhow::Result<ExitCode> {
     let ids = chosen(store, &choose).await?;
     if choose.dry_run {
         return Ok(would(ids.len(), "tried again", out));
     }
     let asked = ids.len();
-    let done: Vec<DeliveryId> = store.retry(ids, Clock::system().now()).await?.into_iter().map(|ready| ready.id).collect();
+    let mut done: Vec<DeliveryId> = Vec::new();
+    // A little at a time: each part is one transaction, and what it makes due takes its turn among the rest.
+    let mut pace = tokio::time::interval(PART_EVERY);
+    for part in ids.chunks((rate as usize / PARTS_A_SECOND).max(1)) {
+        pace.tick().await;
+        done.extend(store.retry(part.to_vec(), store.time().await?).await?.into_iter().map(|ready| ready.id));
+    }
     out.show(&done, |out| {
         out.line(&format!("{} of {asked} deliveries are due now; the rest has arrived, runs, or waits for its turn", done.len()));
     });
@@ -165,7 +173,7 @@ async fn discard(store: &dyn Store, choose: ChooseArgs, why: &str, out: &Out) ->
     }
     let who = std::env::var("USER").unwrap_or_else(|_| "command line".into());
     let asked = ids.len();
-    let done = store.discard(ids, &who, why, Clock::system().now()).await?;
+    let done = store.discard(ids, &who, why, store.time().await?).await?;
     out.show(&done, |out| out.line(&format!("{} of {asked} deliveries are discarded", done.len())));
     Ok(if done.is_empty() { ExitCode::from(NOTHING_MATCHED) } else { ExitCode::SUCCESS })
 }

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use crate::failure::{Failure, Tried};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 use std::{path::Path, time::Duration};
 
 /// One script per version, oldest first. Append; never edit one that was released.
@@ -40,6 +40,7 @@ pub(super) fn open_writer(path: &Path) -> Tried<Connection> {
             StoreError::Unavailable(format!("its journal mode is {mode} and cannot be WAL here: use a local disk")).into()
         );
     }
+    keep_plans(&connection)?;
     connection.set_prepared_statement_cache_capacity(128);
     migrate(&mut connection)?;
     Ok(connection)
@@ -50,8 +51,15 @@ pub(super) fn open_reader(path: &Path) -> Tried<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch("PRAGMA cache_size = -4096;")?;
+    keep_plans(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Statements keep the plan they were prepared with. Otherwise many are parsed and planned anew with each value they are given.
+fn keep_plans(connection: &Connection) -> Tried<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 fn refuse_old_sqlite() -> Tried<()> {

@@ -20,8 +20,9 @@ fn accepted(subject: &Subject) -> Vec<Problem> {
     if base.is_empty() || (known && !base.ends_with('/')) {
         return Vec::new();
     }
-    let problem =
-        format!("the base URL `{base}` must begin with `https://` (a broker's with `amqps://`) and not end with a slash (or be empty)");
+    let problem = format!(
+        "the base URL `{base}` must begin with `https://` (a broker's with `amqps://`) and not end with a slash (or be empty)"
+    );
     vec![Problem::new("settings", problem)]
 }
 

@@ -19,8 +19,6 @@ CREATE TABLE events (
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05,
         autovacuum_vacuum_insert_scale_factor = 0.1);
 CREATE INDEX events_by_state ON events (state, received_at, seq);
--- For lists of what has ended unusually, newest first; nearly all are planned.
-CREATE INDEX events_unusual ON events (state, seq) WHERE state IN ('unrouted', 'quarantined');
 CREATE INDEX events_repeated ON events (duplicates) WHERE duplicates > 0;
 
 -- Apart from `events`, so that a change of state does not write the body again.
