@@ -137,6 +137,11 @@ impl Cluster {
         }
     }
 
+    /// Webhooks go to this node, and no longer to all.
+    pub fn send_only_to(&self, node: usize) {
+        self.pair.shop.set_target(Some(&format!("http://{}/in/shop", self.nodes[node].address)));
+    }
+
     /// Only in the production shape.
     pub fn backend(&self) -> &Backend {
         self.backend.as_ref().unwrap()

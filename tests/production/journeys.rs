@@ -30,6 +30,7 @@ async fn nodes_may_divide_the_work() {
     cluster.nodes[0].arguments = roles("ingest");
     cluster.nodes[1].arguments = roles("worker,sync");
     cluster.launch().await;
+    cluster.send_only_to(0);
     let feed = cluster.feed(300, EVERY);
     cluster.settle(feed).await;
 }
@@ -62,6 +63,7 @@ async fn events_wait_in_the_store_until_a_worker_comes() {
     cluster.nodes[1].arguments = roles("worker,sync");
     cluster.nodes[0].launch();
     cluster.nodes[0].listens().await;
+    cluster.send_only_to(0);
     let feed = cluster.feed(300, EVERY);
     feed.done().await;
     cluster.pair.shop.flush().await;

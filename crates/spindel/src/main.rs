@@ -16,7 +16,7 @@ use cli::{Cli, Command};
 use output::Out;
 use std::process::ExitCode;
 
-/// A sixth of the processor's time went into the system's allocator, with SQLite's and the compressor's part in it.
+/// An eighth of the processor's time went into the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
