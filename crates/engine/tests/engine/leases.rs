@@ -48,3 +48,20 @@ async fn what_a_lost_worker_may_have_done_is_looked_up() {
     assert_eq!(theirs.calls_of("a"), [What::LookUp]);
     assert_eq!(world.vendors[ERP].calls_of("a"), [What::Perform]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_still_runs_when_the_time_to_stop_is_over_is_released_at_once() {
+    let world = World::start(Setup { clock: manual(), concurrency: 1, repeat: Repeat::LookUpFirst, ..Setup::default() }).await;
+    world.erp().next("a", [Answer::Hang]);
+    world.put([order("a", 0)]).await;
+    until("the node to hang", async || world.erp().running() == ["a"]).await;
+    world.engine.drain(Duration::from_millis(50)).await;
+    world.until_state("a", "in_doubt").await;
+
+    // Not a moment later: no lease has to run out first.
+    let theirs = Arc::new(Vendor::new(world.clock.clone(), Repeat::LookUpFirst, 1));
+    theirs.find("a", Ok(Some(Performed::at("found"))));
+    world.another("b", &world.queue, &theirs).await;
+    world.until_state("a", "delivered").await;
+    assert_eq!(theirs.calls_of("a"), [What::LookUp]);
+}

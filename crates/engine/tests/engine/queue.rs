@@ -46,3 +46,21 @@ async fn a_new_queue_after_a_restart_is_told_at_once() {
     world.until_all_delivered(30).await;
     assert_eq!(world.erp().calls().len(), 30);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_queue_may_have_forgotten_is_announced_at_once() {
+    let world = World::start(Setup { clock: manual(), ..Setup::default() }).await;
+    world.queue.lose(Some(|_| true));
+    world.put((0..30).map(|number| order(&format!("planned{number}"), 0))).await;
+    until("the queue to have lost the event", async || world.queue.lost() == 1).await;
+    world.queue.lose(Some(|channel| matches!(channel, Channel::Deliver(_))));
+    world.advance(Duration::from_millis(1));
+    world.queue.forget();
+    until("the queue to have lost all deliveries", async || world.queue.lost() >= 31).await;
+    world.queue.lose(None);
+    assert!(world.erp().calls().is_empty());
+
+    // A broker that comes back has lost both kinds; nobody waits for a timer.
+    world.queue.forget();
+    world.until_all_delivered(30).await;
+}

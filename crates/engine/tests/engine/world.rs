@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 pub use spindel_connect::Repeat;
 
@@ -251,6 +252,7 @@ pub struct Leaky {
     queue: Embedded,
     loses: Mutex<Option<Loses>>,
     lost: AtomicUsize,
+    resets: watch::Sender<u64>,
 }
 
 impl Leaky {
@@ -261,6 +263,11 @@ impl Leaky {
 
     pub fn lost(&self) -> usize {
         self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Says that it may have forgotten what it was told.
+    pub fn forget(&self) {
+        self.resets.send_modify(|resets| *resets += 1);
     }
 }
 
@@ -282,8 +289,8 @@ impl Queue for Leaky {
         self.queue.depth(channel)
     }
 
-    fn resets(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.queue.resets()
+    fn resets(&self) -> watch::Receiver<u64> {
+        self.resets.subscribe()
     }
 
     fn trouble(&self) -> Option<String> {
