@@ -42,9 +42,10 @@ impl Options {
         if rest.contains(['?', '#']) {
             return Err(BadAddress("has parameters, which are not known here"));
         }
-        let (credentials, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+        // The path first: an `@` in it is none of the host's, and the password must reach no other host than was meant.
+        let (authority, vhost) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, place) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password_within) = credentials.split_once(':').unwrap_or((credentials, "guest"));
-        let (place, vhost) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = host_and_port(place).ok_or(BadAddress("has no valid host and port"))?;
         Ok(Self {
             host: host.to_owned(),
@@ -116,7 +117,7 @@ fn decoded(text: &str) -> Result<String, BadAddress> {
     let mut parts = text.split('%');
     bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
     for part in parts {
-        let code = part.get(..2).ok_or(BAD)?;
+        let code = part.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit())).ok_or(BAD)?;
         bytes.push(u8::from_str_radix(code, 16).map_err(|_| BAD)?);
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
@@ -134,13 +135,14 @@ mod tests {
             ("amqps://localhost/", "localhost", 5671, "/", "guest", "guest"),
             ("amqp://h:1/%2f", "h", 1, "/", "guest", "guest"),
             ("amqp://u%41:p%40ss@[::1]:7/shop%2F1", "::1", 7, "shop/1", "uA", "p@ss"),
+            ("amqps://u:p@broker/shop@1", "broker", 5671, "shop@1", "u", "p"),
         ] {
             let options = Options::new(address, None).unwrap();
             let read = (options.host.as_str(), options.port, options.vhost.as_str(), options.user.as_str());
             assert_eq!(read, (host, port, vhost, user), "{address}");
             assert_eq!(options.password, password, "{address}");
         }
-        for address in ["localhost", "http://h", "amqp://", "amqp://h:x", "amqp://[::1", "amqp://h/%zz", "amqp://h?heartbeat=1"] {
+        for address in ["localhost", "http://h", "amqp://", "amqp://h:x", "amqp://[::1", "amqp://h/%zz", "amqp://h/%+f", "amqp://h?heartbeat=1"] {
             assert!(Options::new(address, None).is_err(), "{address}");
         }
     }

@@ -108,15 +108,17 @@ impl Server {
         Ok(())
     }
 
-    /// Takes no more requests, finishes what runs, releases the rest.
+    /// Takes no more requests, finishes what runs within the drain time, releases the rest.
     pub async fn stop(self) {
+        let until = tokio::time::Instant::now() + self.drain;
         self.stop.cancel();
         self.tasks.close();
         let everything = async {
-            self.tasks.wait().await;
-            self.engine.drain(self.drain).await;
+            // The last requests come with work of their own: deliveries are stopped after them, in what is left of the time.
+            let _ = tokio::time::timeout_at(until - self.drain / 4, self.tasks.wait()).await;
+            self.engine.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         };
-        if tokio::time::timeout(self.drain * 2 + RELEASE_WITHIN, everything).await.is_err() {
+        if tokio::time::timeout_at(until + RELEASE_WITHIN, everything).await.is_err() {
             tracing::warn!("stopped before everything had ended");
         }
     }
