@@ -208,7 +208,7 @@ impl<'a> Ends<'a> {
                     findings,
                 );
             }
-        } else if !entry.receives() {
+        } else if !entry.receives() && !books(&entry, topics) {
             let misfit = Misfit::new("unsupported_source", format!("{connection} sends no webhooks, and the flow does not poll"));
             let misfit = if polled.is_empty() {
                 misfit
@@ -242,6 +242,11 @@ impl<'a> Ends<'a> {
             self.section.error("to", misfit.hint("name two connections"), findings);
         }
     }
+}
+
+/// What is booked with a carrier is told as soon as it is.
+fn books(entry: &Entry, topics: &[Topic]) -> bool {
+    entry.performs(ActionKind::BookShipment) && kinds_of(topics).iter().all(|kind| *kind == EntityKind::Shipment)
 }
 
 pub(crate) fn unknown_connection(name: &str, connections: &[ConnectionDraft<'_>]) -> Misfit {

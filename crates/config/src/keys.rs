@@ -10,6 +10,11 @@ pub(crate) const ROOT: &[Key] = &[
     Key::optional("outbound", Shape::Table(OUTBOUND), "where Spindel may call"),
     Key::optional("connections", Shape::Connections, "the accounts at vendors, by name"),
     Key::optional("flows", Shape::Named(FLOW), "which changes become which actions, by name"),
+    Key::optional(
+        "rates",
+        Shape::Named(RATES),
+        "what a shop's checkout is told about carriers, by the name of the shop's connection",
+    ),
     Key::optional("maps", Shape::Maps, "how codes of one system are called in the other: tables of text, by name"),
     Key::optional("tests", Shape::Tables(TEST), "what is expected of the flows; `spindel check` runs them"),
 ];
@@ -95,6 +100,23 @@ pub(crate) const FLOW: &[Key] = &[
     Key::optional("every", Shape::Duration, "poll the source this often"),
     Key::optional("map", Shape::Text, "a jq program over the action"),
     Key::optional("retry", Shape::Table(RETRY), "when an action is tried again"),
+];
+
+pub(crate) const RATES: &[Key] = &[
+    Key::needed("carriers", Shape::Texts, "the connections that are asked, all at once"),
+    Key::default("deadline", Shape::Duration, "2s", "the checkout is answered within this time, whoever is late"),
+    Key::default("keep", Shape::Duration, "10m", "how long an answer is good for the same question"),
+    Key::optional("token", Shape::Secret, "`Authorization: Bearer …` of questions in plain JSON"),
+    Key::optional("fallback", Shape::Tables(FALLBACK), "what is offered when no carrier answers"),
+];
+
+pub(crate) const FALLBACK: &[Key] = &[
+    Key::needed("service", Shape::Text, "code of the service, as a booking asks for it"),
+    Key::needed("title", Shape::Text, "what the buyer reads"),
+    Key::needed("price", Shape::Text, "with tax, as in \"99.00 NOK\""),
+    Key::optional("countries", Shape::Texts, "two letters each; without it, all"),
+    Key::optional("up_to_grams", Shape::Whole, "for goods of this weight at most"),
+    Key::optional("days", Shape::Whole, "until it is there at the latest"),
 ];
 
 pub(crate) const RETRY: &[Key] = &[

@@ -13,6 +13,7 @@ mod map;
 mod measure;
 mod path;
 mod problem;
+mod rates;
 mod read;
 mod schema;
 mod secret;

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use spindel_connect::{Connection, Endpoint, Entry, Maps, Secret};
 /// Flow, Filter (with Condition and Test), RetryPolicy and Trust live in `spindel_model` (flow.rs, filter.rs): the engine, which does
 /// not know this crate, needs them. This crate parses and lints them.
+use spindel_model::Money;
 pub use spindel_model::{Condition, Filter, Flow, RetryPolicy, Test, Trust};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ pub struct Settings {
     pub connections: BTreeMap<String, ConnectionSettings>,
     /// In the order of the file.
     pub flows: Vec<Flow>,
+    pub rates: Vec<Rates>,
     pub maps: Maps,
     pub tests: Vec<FlowTest>,
 }
@@ -96,6 +98,32 @@ pub struct ConnectionSettings {
     pub concurrency: usize,
     /// For one call to the vendor.
     pub timeout: Duration,
+}
+
+/// `[rates.NAME]`
+pub struct Rates {
+    /// Of the shop's connection, where its checkout asks in its own way.
+    pub name: String,
+    /// Names of connections.
+    pub carriers: Vec<String>,
+    pub deadline: Duration,
+    pub keep: Duration,
+    /// Of questions in plain JSON.
+    pub token: Option<Secret>,
+    pub fallback: Vec<RateTable>,
+}
+
+/// `[[rates.NAME.fallback]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateTable {
+    pub service: String,
+    pub title: String,
+    /// Tax included.
+    pub price: Money,
+    /// Two letters each; empty for all.
+    pub countries: Vec<String>,
+    pub up_to_grams: Option<u64>,
+    pub days: Option<i64>,
 }
 
 /// `[[tests]]`: given this event, expect these actions.

@@ -130,7 +130,7 @@ do = "push_order"
      16 | connector = "ledgr"
         :             ^^^^^^^
         `----
-      hint: did you mean `ledger`? valid here: ledger, stall
+      hint: did you mean `ledger`? valid here: ledger, parcels, stall
 
       error[literal_secret]: a secret is written into the file; it must be kept outside
         ,-[spindel.toml:22:12]
@@ -144,7 +144,7 @@ do = "push_order"
      26 | on = ["order.created", "order.craeted"]
         :                        ^^^^^^^^^^^^^^^
         `----
-      hint: did you mean `order.created`? valid here: order.created, order.updated, order.paid, order.fulfilled, order.cancelled, order.deleted, refund.created, transaction.created, shipment.created, shipment.updated, product.created, product.updated, product.deleted, stock.changed, price.changed, customer.created, …
+      hint: did you mean `order.created`? valid here: order.created, order.updated, order.paid, order.fulfilled, order.cancelled, order.deleted, refund.created, transaction.created, transaction.expiring, dispute.created, dispute.updated, payout.created, payout.updated, shipment.created, shipment.updated, product.created, …
 
       error[unknown_connection]: there is no connection `bookz`
         ,-[spindel.toml:27:6]

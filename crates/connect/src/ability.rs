@@ -1,22 +1,29 @@
 //! The rows of [`crate::Connector::ABILITIES`]: each can only be written where the matching trait is implemented.
 
 use crate::{
-    Answer, Api, Around, Ask, BoxFuture, CallError, Cursor, Incoming, Job, Page, ParseError, Perform, PerformBatch, Poll, Proof,
-    Read, Readable, Receive, Repeat, Subscribe, Subscription, Verified,
+    Answer, Api, Around, Ask, BoxFuture, CallError, Checkout, Cursor, FindPickupPoints, Incoming, Job, Page, Parcel, ParseError,
+    Perform, PerformBatch, Poll, Proof, Quote, Read, Readable, Receive, Registered, Repeat, Secret, Subscribe, Subscription,
+    Track, Verified,
 };
-use spindel_model::{ActionKind, Change, EntityKind, Performed, Record, Timestamp, Verb};
+use spindel_model::{
+    ActionKind, Change, EntityKind, Performed, PickupPoint, PickupQuery, Rate, RateRequest, Record, Timestamp, Verb,
+};
 
 /// One thing a connector can do.
 pub enum Ability<C> {
     Receives(Receives<C>),
     Performs(Performs<C>),
     Reads { kind: EntityKind, read: ReadFn<C> },
-    Polls { kind: EntityKind, page: PageFn<C> },
+    Polls(Polls<C>),
     Subscribes(Subscribes<C>),
+    Tracks(Tracks<C>),
+    Quotes(QuoteFn<C>),
+    FindsPickupPoints(PickupFn<C>),
+    ChecksOut(ChecksOut<C>),
 }
 
 pub struct Receives<C> {
-    pub(crate) proof: fn(&C) -> Proof,
+    pub(crate) proof: fn(&C, &[Secret]) -> Proof,
     pub(crate) topic: fn(&C, &Verified) -> Result<String, ParseError>,
     pub(crate) delivery_key: fn(&C, &Verified) -> Option<String>,
     pub(crate) changes: fn(&C, &Verified) -> Result<Vec<Change>, ParseError>,
@@ -31,10 +38,28 @@ pub struct Performs<C> {
     pub(crate) look_up: LookUpFn<C>,
 }
 
+pub struct Polls<C> {
+    pub(crate) kind: EntityKind,
+    pub(crate) page: PageFn<C>,
+    pub(crate) since: fn(&C, Timestamp) -> Option<Cursor>,
+}
+
 pub struct Subscribes<C> {
     pub(crate) topics: &'static [&'static str],
     pub(crate) list: ListFn<C>,
     pub(crate) register: RegisterFn<C>,
+    pub(crate) repair: RepairFn<C>,
+}
+
+pub struct Tracks<C> {
+    pub(crate) max: usize,
+    pub(crate) track: TrackFn<C>,
+}
+
+pub struct ChecksOut<C> {
+    pub(crate) proof: fn(&C) -> Proof,
+    pub(crate) request: fn(&C, &Verified) -> Result<RateRequest, ParseError>,
+    pub(crate) answer: fn(&C, &[Rate]) -> Answer,
 }
 
 type Outcomes = Vec<Result<Performed, CallError>>;
@@ -43,7 +68,11 @@ type LookUpFn<C> = for<'a> fn(&'a C, &'a Api, Job<'a>) -> BoxFuture<'a, Result<O
 type ReadFn<C> = for<'a> fn(&'a C, &'a Api, &'a str) -> BoxFuture<'a, Result<Option<Record>, CallError>>;
 type PageFn<C> = for<'a> fn(&'a C, &'a Api, Option<&'a Cursor>, Timestamp) -> BoxFuture<'a, Result<Page, CallError>>;
 type ListFn<C> = for<'a> fn(&'a C, &'a Api) -> BoxFuture<'a, Result<Vec<Subscription>, CallError>>;
-type RegisterFn<C> = for<'a> fn(&'a C, &'a Api, &'a str, &'a str) -> BoxFuture<'a, Result<Subscription, CallError>>;
+type RegisterFn<C> = for<'a> fn(&'a C, &'a Api, &'a str, &'a str) -> BoxFuture<'a, Result<Registered, CallError>>;
+type RepairFn<C> = for<'a> fn(&'a C, &'a Api, &'a Subscription) -> BoxFuture<'a, Result<Registered, CallError>>;
+type TrackFn<C> = for<'a> fn(&'a C, &'a Api, &'a [Parcel]) -> BoxFuture<'a, Result<Vec<Change>, CallError>>;
+type QuoteFn<C> = for<'a> fn(&'a C, &'a Api, &'a RateRequest) -> BoxFuture<'a, Result<Vec<Rate>, CallError>>;
+type PickupFn<C> = for<'a> fn(&'a C, &'a Api, &'a PickupQuery) -> BoxFuture<'a, Result<Vec<PickupPoint>, CallError>>;
 
 pub const fn receives<C: Receive>() -> Ability<C> {
     Ability::Receives(Receives {
@@ -81,11 +110,28 @@ pub const fn reads<R: Readable, C: Read<R>>() -> Ability<C> {
 }
 
 pub const fn polls<R: Readable, C: Poll<R>>() -> Ability<C> {
-    Ability::Polls { kind: R::KIND, page: page::<R, C> }
+    Ability::Polls(Polls { kind: R::KIND, page: page::<R, C>, since: <C as Poll<R>>::since })
 }
 
 pub const fn subscribes<C: Subscribe>() -> Ability<C> {
-    Ability::Subscribes(Subscribes { topics: C::TOPICS, list: list::<C>, register: register::<C> })
+    Ability::Subscribes(Subscribes { topics: C::TOPICS, list: list::<C>, register: register::<C>, repair: repair::<C> })
+}
+
+pub const fn tracks<C: Track>() -> Ability<C> {
+    const { assert!(C::MAX > 0, "at least one parcel is asked about") };
+    Ability::Tracks(Tracks { max: C::MAX, track: track::<C> })
+}
+
+pub const fn quotes<C: Quote>() -> Ability<C> {
+    Ability::Quotes(quote::<C>)
+}
+
+pub const fn finds_pickup_points<C: FindPickupPoints>() -> Ability<C> {
+    Ability::FindsPickupPoints(pickup_points::<C>)
+}
+
+pub const fn checks_out<C: Checkout>() -> Ability<C> {
+    Ability::ChecksOut(ChecksOut { proof: C::rate_proof, request: C::rate_request, answer: C::rate_answer })
 }
 
 fn wrong_kind(kind: ActionKind) -> CallError {
@@ -163,8 +209,32 @@ fn register<'a, C: Subscribe>(
     api: &'a Api,
     topic: &'a str,
     address: &'a str,
-) -> BoxFuture<'a, Result<Subscription, CallError>> {
+) -> BoxFuture<'a, Result<Registered, CallError>> {
     Box::pin(connector.register(api, topic, address))
+}
+
+fn repair<'a, C: Subscribe>(
+    connector: &'a C,
+    api: &'a Api,
+    subscription: &'a Subscription,
+) -> BoxFuture<'a, Result<Registered, CallError>> {
+    Box::pin(connector.repair(api, subscription))
+}
+
+fn track<'a, C: Track>(connector: &'a C, api: &'a Api, parcels: &'a [Parcel]) -> BoxFuture<'a, Result<Vec<Change>, CallError>> {
+    Box::pin(connector.track(api, parcels))
+}
+
+fn quote<'a, C: Quote>(connector: &'a C, api: &'a Api, request: &'a RateRequest) -> BoxFuture<'a, Result<Vec<Rate>, CallError>> {
+    Box::pin(connector.quote(api, request))
+}
+
+fn pickup_points<'a, C: FindPickupPoints>(
+    connector: &'a C,
+    api: &'a Api,
+    query: &'a PickupQuery,
+) -> BoxFuture<'a, Result<Vec<PickupPoint>, CallError>> {
+    Box::pin(connector.pickup_points(api, query))
 }
 
 /// Whether no ability is listed twice; asserted when the catalog is compiled.
@@ -175,9 +245,14 @@ pub const fn distinct<C>(rows: &[Ability<C>]) -> bool {
         while j < rows.len() {
             let same = match (&rows[i], &rows[j]) {
                 (Ability::Performs(a), Ability::Performs(b)) => a.kind as u8 == b.kind as u8,
-                (Ability::Reads { kind: a, .. }, Ability::Reads { kind: b, .. })
-                | (Ability::Polls { kind: a, .. }, Ability::Polls { kind: b, .. }) => *a as u8 == *b as u8,
-                (Ability::Receives(_), Ability::Receives(_)) | (Ability::Subscribes(_), Ability::Subscribes(_)) => true,
+                (Ability::Reads { kind: a, .. }, Ability::Reads { kind: b, .. }) => *a as u8 == *b as u8,
+                (Ability::Polls(a), Ability::Polls(b)) => a.kind as u8 == b.kind as u8,
+                (Ability::Receives(_), Ability::Receives(_))
+                | (Ability::Subscribes(_), Ability::Subscribes(_))
+                | (Ability::Tracks(_), Ability::Tracks(_))
+                | (Ability::Quotes(_), Ability::Quotes(_))
+                | (Ability::FindsPickupPoints(_), Ability::FindsPickupPoints(_))
+                | (Ability::ChecksOut(_), Ability::ChecksOut(_)) => true,
                 _ => false,
             };
             if same {
@@ -197,8 +272,12 @@ impl<C> Ability<C> {
             Self::Receives(_) => Described::Receives,
             Self::Performs(it) => Described::Performs { action: it.kind, repeat: it.repeat, batch: it.max_batch },
             Self::Reads { kind, .. } => Described::Reads(*kind),
-            Self::Polls { kind, .. } => Described::Polls(*kind),
+            Self::Polls(it) => Described::Polls(it.kind),
             Self::Subscribes(_) => Described::Subscribes,
+            Self::Tracks(_) => Described::Tracks,
+            Self::Quotes(_) => Described::Quotes,
+            Self::FindsPickupPoints(_) => Described::FindsPickupPoints,
+            Self::ChecksOut(_) => Described::ChecksOut,
         }
     }
 }
@@ -211,9 +290,14 @@ pub enum Described {
     Reads(EntityKind),
     Polls(EntityKind),
     Subscribes,
+    Tracks,
+    Quotes,
+    FindsPickupPoints,
+    ChecksOut,
 }
 
-/// The key that fixtures use: `receive`, `set_stock`, `read order`, `poll stock`, `subscribe`.
+/// The key that fixtures use: `receive`, `set_stock`, `read order`, `poll stock`, `subscribe`, `track`, `quote`,
+/// `pickup_points`, `checkout`.
 impl std::fmt::Display for Described {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -222,6 +306,10 @@ impl std::fmt::Display for Described {
             Self::Reads(kind) => write!(f, "read {kind}"),
             Self::Polls(kind) => write!(f, "poll {kind}"),
             Self::Subscribes => f.write_str("subscribe"),
+            Self::Tracks => f.write_str("track"),
+            Self::Quotes => f.write_str("quote"),
+            Self::FindsPickupPoints => f.write_str("pickup_points"),
+            Self::ChecksOut => f.write_str("checkout"),
         }
     }
 }

@@ -87,11 +87,17 @@ impl Api {
         Self { journal, ..self.clone() }
     }
 
+    /// The present, as everything else here has it.
+    pub fn now(&self) -> spindel_model::Timestamp {
+        self.clock.now()
+    }
+
     pub fn call(&self, operation: &'static str, method: Method, path: impl Into<String>) -> Call<'_> {
         Call {
             api: self,
             request: Request { operation, method, path: path.into(), headers: HeaderMap::new(), body: Bytes::new(), cost: 1.0 },
             problem: None,
+            redirects: false,
         }
     }
 
@@ -105,6 +111,10 @@ impl Api {
 
     pub fn put(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
         self.call(operation, Method::PUT, path)
+    }
+
+    pub fn patch(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
+        self.call(operation, Method::PATCH, path)
     }
 
     pub fn delete(&self, operation: &'static str, path: impl Into<String>) -> Call<'_> {
@@ -140,6 +150,7 @@ pub struct Call<'a> {
     api: &'a Api,
     request: Request,
     problem: Option<String>,
+    redirects: bool,
 }
 
 impl Call<'_> {
@@ -151,6 +162,15 @@ impl Call<'_> {
             }
             Err(error) => self.problem = Some(format!("the request body cannot be written: {error}")),
         }
+        self
+    }
+
+    /// `a=1&b[c]=2`, percent-encoded.
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(mut self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.request.body = form.into();
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        self.request.headers.insert(http::header::CONTENT_TYPE, kind);
         self
     }
 
@@ -174,6 +194,12 @@ impl Call<'_> {
         self
     }
 
+    /// Takes a redirect for an answer, whose `location` the connector follows itself. Otherwise it is a failure.
+    pub fn redirects(mut self) -> Self {
+        self.redirects = true;
+        self
+    }
+
     /// Sends it and reads the JSON of a success.
     pub async fn fetch<T: DeserializeOwned>(self) -> Result<T, CallError> {
         let operation = self.request.operation;
@@ -191,6 +217,9 @@ impl Call<'_> {
         let result = self.api.transport.send(&self.request).await;
         self.api.journal.add(self.exchange(started, &result));
         let reply = result.map_err(|failure| failure.into_error(operation))?;
+        if self.redirects && (300..=399).contains(&reply.status) {
+            return Ok(reply);
+        }
         let found = (self.api.refine)(&reply).or_else(|| verdict(&reply, self.api.clock.now()));
         match found {
             None => Ok(reply),
@@ -220,9 +249,12 @@ fn kept_path(path: &str) -> String {
     let Some((scheme, rest)) = path.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?'])) else {
         return path.to_owned();
     };
-    match rest.split_once(['/', '?', '#']) {
-        Some((host, below)) if !below.is_empty() => format!("{scheme}://{host}/…"),
-        _ => path.to_owned(),
+    let (authority, below) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match (below.is_empty(), host == authority) {
+        (true, true) => path.to_owned(),
+        (true, false) => format!("{scheme}://{host}/"),
+        (false, _) => format!("{scheme}://{host}/…"),
     }
 }
 
@@ -263,6 +295,8 @@ mod tests {
             ("https://hooks.example.com/services/T1/s3cret", "https://hooks.example.com/…"),
             ("https://hooks.example.com?key=s3cret", "https://hooks.example.com/…"),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
+            ("https://user:s3cret@hooks.example.com:8443/in", "https://hooks.example.com:8443/…"),
+            ("https://s3cr@et@hooks.example.com", "https://hooks.example.com/"),
         ] {
             assert_eq!(kept_path(path), kept);
         }

@@ -2,7 +2,10 @@
 
 use crate::{Ability, Answer, Api, Ask, CallError, ConfigError, Incoming, ParseError, Proof, Reply, Secret, Verdict, Verified};
 use serde::de::DeserializeOwned;
-use spindel_model::{Change, Customer, EntityKind, Order, Performed, Price, Product, Record, Shipment, StockLevel, Verb};
+use spindel_model::{
+    Change, Customer, Dispute, EntityKind, Order, OrderRef, Payout, Performed, PickupPoint, PickupQuery, Price, Product, Rate,
+    RateRequest, Record, Refund, Shipment, StockLevel, Transaction, Verb,
+};
 use std::{future::Future, path::PathBuf};
 
 /// A connector: vendor knowledge only.
@@ -109,7 +112,8 @@ impl Repeat {
 )]
 pub trait Receive: Connector {
     /// How a request proves that it came from the vendor. No default on purpose.
-    fn proof(&self) -> Proof;
+    /// `kept` are the secrets that the vendor gave when it was subscribed to ([`Registered::secret`]), beside those of the settings.
+    fn proof(&self, kept: &[Secret]) -> Proof;
     /// The vendor's word for what the request is about, as in `orders/create`. From headers where they say it.
     fn topic(&self, delivery: &Verified) -> Result<String, ParseError>;
     /// The vendor's id of this delivery, the topic included where the vendor repeats ids across topics.
@@ -171,6 +175,10 @@ readable! {
     Price, Price, Record::Price;
     Shipment, Shipment, |it| Record::Shipment(Box::new(it));
     Customer, Customer, |it| Record::Customer(Box::new(it));
+    Refund, Refund, |it| Record::Refund(Box::new(it));
+    Dispute, Dispute, |it| Record::Dispute(Box::new(it));
+    Payout, Payout, |it| Record::Payout(Box::new(it));
+    (OrderRef, Transaction), Transaction, |(order, transaction)| Record::Transaction { order, transaction };
 }
 
 /// Reads one record back by its id at the vendor.
@@ -197,6 +205,11 @@ pub trait Poll<R: Readable>: Connector {
         cursor: Option<&Cursor>,
         now: spindel_model::Timestamp,
     ) -> impl Future<Output = Result<Page, CallError>> + Send;
+    /// The cursor that begins with what changed at this time: to fill the gap that silent webhooks left.
+    /// `None` where the vendor cannot be asked so.
+    fn since(&self, _at: spindel_model::Timestamp) -> Option<Cursor> {
+        None
+    }
 }
 
 /// Where a poll goes on. Opaque to everybody but the connector.
@@ -214,7 +227,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Lists and registers the vendor's webhook subscriptions.
+/// Lists, registers and repairs the vendor's webhook subscriptions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` lists `subscribes()` in ABILITIES but has no `impl Subscribe for {Self}`",
     label = "write the impl or remove the row"
@@ -223,14 +236,103 @@ pub trait Subscribe: Connector {
     /// The vendor topics that should be subscribed to.
     const TOPICS: &'static [&'static str];
     fn list(&self, api: &Api) -> impl Future<Output = Result<Vec<Subscription>, CallError>> + Send;
-    fn register(&self, api: &Api, topic: &str, address: &str) -> impl Future<Output = Result<Subscription, CallError>> + Send;
+    fn register(&self, api: &Api, topic: &str, address: &str) -> impl Future<Output = Result<Registered, CallError>> + Send;
+    /// Switches one on again that the vendor switched off, or renews one that is about to end.
+    /// Without an own way: it is registered anew.
+    fn repair(&self, api: &Api, subscription: &Subscription) -> impl Future<Output = Result<Registered, CallError>> + Send {
+        self.register(api, &subscription.topic, &subscription.address)
+    }
 }
 
+/// One topic that the vendor sends to one address.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Subscription {
     pub id: String,
     pub topic: String,
     pub address: String,
+    /// The vendor sends to it; not so when it gave up after failures.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// When the vendor forgets it, unless it is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<spindel_model::Timestamp>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Subscription {
+    pub fn new(id: impl Into<String>, topic: impl Into<String>, address: impl Into<String>) -> Self {
+        Self { id: id.into(), topic: topic.into(), address: address.into(), active: true, expires_at: None }
+    }
+}
+
+/// A subscription that was just made.
+pub struct Registered {
+    pub subscription: Subscription,
+    /// With which the vendor will sign, where it is the vendor who says so, and only now. Spindel keeps it.
+    pub secret: Option<Secret>,
+}
+
+impl From<Subscription> for Registered {
+    fn from(subscription: Subscription) -> Self {
+        Self { subscription, secret: None }
+    }
+}
+
+/// Follows parcels whose numbers are known.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lists `tracks()` in ABILITIES but has no `impl Track for {Self}`",
+    label = "write the impl or remove the row"
+)]
+pub trait Track: Connector {
+    /// How many parcels fit into one call of [`Track::track`].
+    const MAX: usize;
+    /// How the parcels stand now; one that the carrier does not know (yet) is left out.
+    fn track(&self, api: &Api, parcels: &[Parcel]) -> impl Future<Output = Result<Vec<Change>, CallError>> + Send;
+}
+
+/// A parcel that is under way: what a carrier is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Parcel {
+    /// The carrier's id of the shipment.
+    pub shipment: String,
+    /// The number under which it is tracked.
+    pub number: String,
+    pub order: OrderRef,
+}
+
+/// Says what it costs to send something.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lists `quotes()` in ABILITIES but has no `impl Quote for {Self}`",
+    label = "write the impl or remove the row"
+)]
+pub trait Quote: Connector {
+    /// The cheapest call that answers a checkout. Services that cannot carry it are left out.
+    fn quote(&self, api: &Api, request: &RateRequest) -> impl Future<Output = Result<Vec<Rate>, CallError>> + Send;
+}
+
+/// Knows where a parcel can be fetched.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lists `finds_pickup_points()` in ABILITIES but has no `impl FindPickupPoints for {Self}`",
+    label = "write the impl or remove the row"
+)]
+pub trait FindPickupPoints: Connector {
+    fn pickup_points(&self, api: &Api, query: &PickupQuery) -> impl Future<Output = Result<Vec<PickupPoint>, CallError>> + Send;
+}
+
+/// A shop whose checkout asks for rates.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lists `checks_out()` in ABILITIES but has no `impl Checkout for {Self}`",
+    label = "write the impl or remove the row"
+)]
+pub trait Checkout: Connector {
+    /// How the question proves that it came from the shop.
+    fn rate_proof(&self) -> Proof;
+    fn rate_request(&self, asked: &Verified) -> Result<RateRequest, ParseError>;
+    /// The answer in the shop's own shape.
+    fn rate_answer(&self, rates: &[Rate]) -> Answer;
 }
 
 /// Where the vendor is, how to log in, how much may be asked; the shared client does the rest.
@@ -241,6 +343,8 @@ pub struct Endpoint {
     pub auth: Auth,
     /// Sent with every call.
     pub headers: Vec<(&'static str, String)>,
+    /// The same, where the value is a credential.
+    pub secret_headers: Vec<(&'static str, Secret)>,
     pub limits: Limits,
     /// PEM file of the authority that signed the certificate, where it is not a public one. For brokers.
     pub ca: Option<PathBuf>,
@@ -251,11 +355,27 @@ pub enum Auth {
     None,
     Bearer(Secret),
     Header(&'static str, Secret),
+    /// `Authorization: Basic`, with user and password.
+    Basic(String, Secret),
+    /// Every request is signed by itself (RFC 5849).
+    OAuth1(OAuth1),
     /// Of the user that the base URL names. For brokers.
     Password(Secret),
     /// A token that is fetched, kept and renewed by the shared client: once for all callers at the same time, and
     /// once more after a 401.
     Token(TokenGrant),
+}
+
+/// Credentials of OAuth 1.0a.
+#[derive(Clone)]
+pub struct OAuth1 {
+    pub consumer_key: Secret,
+    pub consumer_secret: Secret,
+    /// `None` where the vendor knows no access token (WooCommerce).
+    pub token: Option<(Secret, Secret)>,
+    pub digest: crate::Digest,
+    /// In the `Authorization` header, or else in the query.
+    pub in_header: bool,
 }
 
 /// How to get a token.
@@ -265,10 +385,35 @@ pub struct TokenGrant {
     pub encoding: BodyEncoding,
     /// Sent as they are: `grant_type`, `client_id` …
     pub fields: Vec<(&'static str, Secret)>,
+    /// Sent with the request for a token, beside those of the endpoint.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The whole body, instead of `fields`.
+    pub body: Option<Secret>,
     /// First refresh token, for grants that rotate it; the shared client keeps its successors.
     pub refresh_token: Option<Secret>,
+    /// Finds the token in the answer; `None`: where OAuth 2 has it.
+    pub read: Option<ReadToken>,
     /// Header that carries the token, and the text before it: `("authorization", "Bearer ")`.
     pub header: (&'static str, &'static str),
+}
+
+/// The token in an answer of its own shape, and for how many seconds it holds, where that is said.
+pub type ReadToken = Box<dyn Fn(&serde_json::Value) -> Option<(Secret, Option<u64>)> + Send + Sync>;
+
+impl TokenGrant {
+    /// An OAuth 2 grant whose token goes as `Authorization: Bearer`.
+    pub fn new(url: impl Into<String>, encoding: BodyEncoding, fields: Vec<(&'static str, Secret)>) -> Self {
+        Self {
+            url: url.into(),
+            encoding,
+            fields,
+            headers: Vec::new(),
+            body: None,
+            refresh_token: None,
+            read: None,
+            header: ("authorization", "Bearer "),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,11 +441,17 @@ impl Default for Limits {
 
 impl Endpoint {
     pub fn new(base_url: impl Into<String>, auth: Auth) -> Self {
-        Self { base_url: base_url.into(), auth, headers: Vec::new(), limits: Limits::default(), ca: None }
+        let (headers, secret_headers) = (Vec::new(), Vec::new());
+        Self { base_url: base_url.into(), auth, headers, secret_headers, limits: Limits::default(), ca: None }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn secret_header(mut self, name: &'static str, value: Secret) -> Self {
+        self.secret_headers.push((name, value));
         self
     }
 

@@ -2,9 +2,9 @@
 
 use crate::{
     Ability, Answer, Api, BoxFuture, Budget, CallError, ConfigError, Connector, Cursor, Described, Endpoint, Fixture, Incoming,
-    Info, Job, Page, ParseError, Proof, Repeat, Reply, Subscription, Verdict, Verified, distinct,
+    Info, Job, Page, Parcel, ParseError, Proof, Registered, Repeat, Reply, Secret, Subscription, Verdict, Verified, distinct,
 };
-use spindel_model::{ActionKind, Change, EntityKind, Performed, Record, Timestamp};
+use spindel_model::{ActionKind, Change, EntityKind, Performed, PickupPoint, PickupQuery, Rate, RateRequest, Record, Timestamp};
 use std::sync::Arc;
 
 /// A connector in the catalog; usable without credentials.
@@ -76,7 +76,8 @@ fn connect<C: Connector>(settings: serde_json::Value) -> Connected {
 pub trait Connection: Send + Sync {
     fn info(&self) -> Info;
     fn abilities(&self) -> Vec<Described>;
-    fn proof(&self) -> Option<Proof>;
+    /// `kept`: secrets that the vendor gave at a subscription.
+    fn proof(&self, kept: &[Secret]) -> Option<Proof>;
     fn topic(&self, delivery: &Verified) -> Option<Result<String, ParseError>>;
     fn delivery_key(&self, delivery: &Verified) -> Option<String>;
     fn changes(&self, delivery: &Verified) -> Option<Result<Vec<Change>, ParseError>>;
@@ -99,6 +100,10 @@ pub trait Connection: Send + Sync {
         cursor: Option<&'a Cursor>,
         now: Timestamp,
     ) -> Option<BoxFuture<'a, Result<Page, CallError>>>;
+    /// Where a poll begins that is to bring all that changed since then.
+    fn poll_since(&self, _kind: EntityKind, _at: Timestamp) -> Option<Cursor> {
+        None
+    }
     /// The vendor topics that should be subscribed to; empty when subscriptions are not managed by API.
     fn subscription_topics(&self) -> &'static [&'static str];
     fn subscriptions<'a>(&'a self, api: &'a Api) -> Option<BoxFuture<'a, Result<Vec<Subscription>, CallError>>>;
@@ -107,8 +112,51 @@ pub trait Connection: Send + Sync {
         api: &'a Api,
         topic: &'a str,
         address: &'a str,
-    ) -> Option<BoxFuture<'a, Result<Subscription, CallError>>>;
+    ) -> Option<BoxFuture<'a, Result<Registered, CallError>>>;
+    fn repair<'a>(
+        &'a self,
+        api: &'a Api,
+        subscription: &'a Subscription,
+    ) -> Option<BoxFuture<'a, Result<Registered, CallError>>> {
+        self.subscribe(api, &subscription.topic, &subscription.address)
+    }
+    /// How many parcels may be asked about at once.
+    fn tracks(&self) -> Option<usize> {
+        None
+    }
+    fn track<'a>(&'a self, _api: &'a Api, _parcels: &'a [Parcel]) -> Option<BoxFuture<'a, Result<Vec<Change>, CallError>>> {
+        None
+    }
+    fn quote<'a>(&'a self, _api: &'a Api, _request: &'a RateRequest) -> Option<BoxFuture<'a, Result<Vec<Rate>, CallError>>> {
+        None
+    }
+    fn pickup_points<'a>(
+        &'a self,
+        _api: &'a Api,
+        _query: &'a PickupQuery,
+    ) -> Option<BoxFuture<'a, Result<Vec<PickupPoint>, CallError>>> {
+        None
+    }
+    fn rate_proof(&self) -> Option<Proof> {
+        None
+    }
+    fn rate_request(&self, _asked: &Verified) -> Option<Result<RateRequest, ParseError>> {
+        None
+    }
+    fn rate_answer(&self, _rates: &[Rate]) -> Option<Answer> {
+        None
+    }
     fn probe<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<String, CallError>>;
+}
+
+/// A request that proved no more than that its sender knows the address cannot say what anything is like.
+fn only_hints(delivery: &Verified, changes: Vec<Change>) -> Result<Vec<Change>, ParseError> {
+    let hint = |change: &Change| matches!(change.record, Record::Nudge);
+    if delivery.is_nudge() && !changes.iter().all(hint) {
+        let problem = "nobody signed this request, so that its changes must be nudges: the record is to be read back";
+        return Err(ParseError::Content(problem.to_owned()));
+    }
+    Ok(changes)
 }
 
 struct Live<C>(C);
@@ -134,6 +182,20 @@ impl<C: Connector> Live<C> {
             _ => None,
         })
     }
+
+    fn tracking(&self) -> Option<&'static crate::Tracks<C>> {
+        C::ABILITIES.iter().find_map(|row| match row {
+            Ability::Tracks(it) => Some(it),
+            _ => None,
+        })
+    }
+
+    fn checks_out(&self) -> Option<&'static crate::ChecksOut<C>> {
+        C::ABILITIES.iter().find_map(|row| match row {
+            Ability::ChecksOut(it) => Some(it),
+            _ => None,
+        })
+    }
 }
 
 impl<C: Connector> Connection for Live<C> {
@@ -145,8 +207,8 @@ impl<C: Connector> Connection for Live<C> {
         C::ABILITIES.iter().map(Ability::describe).collect()
     }
 
-    fn proof(&self) -> Option<Proof> {
-        self.receives().map(|it| (it.proof)(&self.0))
+    fn proof(&self, kept: &[Secret]) -> Option<Proof> {
+        self.receives().map(|it| (it.proof)(&self.0, kept))
     }
 
     fn topic(&self, delivery: &Verified) -> Option<Result<String, ParseError>> {
@@ -158,7 +220,8 @@ impl<C: Connector> Connection for Live<C> {
     }
 
     fn changes(&self, delivery: &Verified) -> Option<Result<Vec<Change>, ParseError>> {
-        self.receives().map(|it| (it.changes)(&self.0, delivery))
+        let changes = |it: &crate::Receives<C>| (it.changes)(&self.0, delivery).and_then(|changes| only_hints(delivery, changes));
+        self.receives().map(changes)
     }
 
     fn challenge(&self, incoming: &Incoming) -> Option<Answer> {
@@ -198,7 +261,14 @@ impl<C: Connector> Connection for Live<C> {
         now: Timestamp,
     ) -> Option<BoxFuture<'a, Result<Page, CallError>>> {
         C::ABILITIES.iter().find_map(|row| match row {
-            Ability::Polls { kind: it, page } if *it == kind => Some(page(&self.0, api, cursor, now)),
+            Ability::Polls(it) if it.kind == kind => Some((it.page)(&self.0, api, cursor, now)),
+            _ => None,
+        })
+    }
+
+    fn poll_since(&self, kind: EntityKind, at: Timestamp) -> Option<Cursor> {
+        C::ABILITIES.iter().find_map(|row| match row {
+            Ability::Polls(it) if it.kind == kind => (it.since)(&self.0, at),
             _ => None,
         })
     }
@@ -216,8 +286,54 @@ impl<C: Connector> Connection for Live<C> {
         api: &'a Api,
         topic: &'a str,
         address: &'a str,
-    ) -> Option<BoxFuture<'a, Result<Subscription, CallError>>> {
+    ) -> Option<BoxFuture<'a, Result<Registered, CallError>>> {
         self.subscribes().map(|it| (it.register)(&self.0, api, topic, address))
+    }
+
+    fn repair<'a>(
+        &'a self,
+        api: &'a Api,
+        subscription: &'a Subscription,
+    ) -> Option<BoxFuture<'a, Result<Registered, CallError>>> {
+        self.subscribes().map(|it| (it.repair)(&self.0, api, subscription))
+    }
+
+    fn tracks(&self) -> Option<usize> {
+        self.tracking().map(|it| it.max)
+    }
+
+    fn track<'a>(&'a self, api: &'a Api, parcels: &'a [Parcel]) -> Option<BoxFuture<'a, Result<Vec<Change>, CallError>>> {
+        self.tracking().map(|it| (it.track)(&self.0, api, parcels))
+    }
+
+    fn quote<'a>(&'a self, api: &'a Api, request: &'a RateRequest) -> Option<BoxFuture<'a, Result<Vec<Rate>, CallError>>> {
+        C::ABILITIES.iter().find_map(|row| match row {
+            Ability::Quotes(quote) => Some(quote(&self.0, api, request)),
+            _ => None,
+        })
+    }
+
+    fn pickup_points<'a>(
+        &'a self,
+        api: &'a Api,
+        query: &'a PickupQuery,
+    ) -> Option<BoxFuture<'a, Result<Vec<PickupPoint>, CallError>>> {
+        C::ABILITIES.iter().find_map(|row| match row {
+            Ability::FindsPickupPoints(find) => Some(find(&self.0, api, query)),
+            _ => None,
+        })
+    }
+
+    fn rate_proof(&self) -> Option<Proof> {
+        self.checks_out().map(|it| (it.proof)(&self.0))
+    }
+
+    fn rate_request(&self, asked: &Verified) -> Option<Result<RateRequest, ParseError>> {
+        self.checks_out().map(|it| (it.request)(&self.0, asked))
+    }
+
+    fn rate_answer(&self, rates: &[Rate]) -> Option<Answer> {
+        self.checks_out().map(|it| (it.answer)(&self.0, rates))
     }
 
     fn probe<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<String, CallError>> {

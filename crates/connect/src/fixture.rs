@@ -26,14 +26,22 @@ macro_rules! fixtures {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
-    /// `receive`, an action such as `set_stock`, `read order`, `poll stock`, or `subscribe`.
+    /// `receive`, an action such as `set_stock`, `read order`, `poll stock`, `subscribe`, `track`, `quote`, `pickup_points`
+    /// or `checkout`.
     pub ability: String,
     /// What this example shows, as a sentence.
     pub shows: String,
-    /// For `receive`: headers of the request, without the signature.
+    /// For `receive` and `checkout`: headers of the request, without the signature.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,
-    /// For `receive`: the body as JSON; it is sent as compact JSON.
+    /// For `receive` and `checkout`: the query of the address, without what proves it: `order=7`.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// For `receive`: secrets that the vendor gave when it was subscribed to.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// For `receive` and `checkout`: the body as JSON; it is sent as compact JSON. Where a token carries it, what is in the token.
+    /// For `quote`: the [`spindel_model::RateRequest`]. For `pickup_points`: the [`spindel_model::PickupQuery`].
     #[serde(default)]
     pub body: Option<Value>,
     /// For `receive`: the body as exact text, instead of `body` (numbers stay as they are written).
@@ -42,15 +50,21 @@ pub struct Example {
     /// For actions: one, or several for a batch.
     #[serde(default)]
     pub actions: Vec<Value>,
-    /// For actions: `perform` (the default) or `look_up`. For `subscribe`: `list` or `register`.
+    /// For `track`: what is asked about.
+    #[serde(default)]
+    pub parcels: Vec<crate::Parcel>,
+    /// For `checkout`: what is answered.
+    #[serde(default)]
+    pub rates: Vec<spindel_model::Rate>,
+    /// For actions: `perform` (the default) or `look_up`. For `subscribe`: `list`, `register` or `repair`.
     #[serde(default)]
     pub step: Option<String>,
-    /// For actions: the link that is known, if any.
+    /// For actions: the link that is known, if any. For `subscribe` with step `repair`: the id of the subscription.
     #[serde(default)]
     pub known: Option<String>,
     #[serde(default)]
     pub maps: crate::Maps,
-    /// For `read`: the id. For `subscribe` with step `register`: the topic.
+    /// For `read`: the id. For `subscribe` with step `register` or `repair`: the topic.
     #[serde(default)]
     pub id: Option<String>,
     /// For `poll`: where to go on.
@@ -60,7 +74,9 @@ pub struct Example {
     #[serde(default)]
     pub exchanges: Vec<Expected>,
     /// For `receive` and `poll`: list of changes. For actions: list of `{"performed": …}` or `{"error": {"class": …}}`,
-    /// for `look_up` also `null`. For `read`: the record or `null`. For `subscribe`: the subscription(s).
+    /// for `look_up` also `null`. For `read`: the record or `null`. For `subscribe`: the subscription(s); with `"secret": "given"`
+    /// where the vendor gives one. For `track`: list of changes. For `quote` and `pickup_points`: the list, or `{"error": …}`.
+    /// For `checkout`: `{"request": …}`, and with `rates` also `"answer": {"status", "body"}`.
     pub expect: Value,
 }
 
@@ -102,7 +118,7 @@ impl Fixture {
 }
 
 impl Example {
-    /// The bytes of a `receive` example's body.
+    /// The bytes of a `receive` or `checkout` example's body.
     pub fn body_bytes(&self) -> bytes::Bytes {
         match (&self.body_text, &self.body) {
             (Some(text), _) => bytes::Bytes::from(text.clone().into_bytes()),

@@ -11,9 +11,17 @@ pub struct Incoming {
     pub method: http::Method,
     /// Path and query as they stood in the request line.
     pub uri: String,
+    /// Scheme and authority under which the sender knows this server: `https://hooks.example.no`.
+    pub origin: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
+
+/// Under this header the query of the address is kept with an event, without what proved it. A request cannot bring its own.
+pub const QUERY: &str = "spindel-query";
+
+/// This header goes with an event that is a hint and no more ([`crate::Proof::fetch_back`]). A request cannot bring its own.
+pub const NUDGE: &str = "spindel-nudge";
 
 /// A request whose proof held. Only [`crate::Proof::check`] makes one, and the store gives one back.
 #[derive(Clone, Debug)]
@@ -46,6 +54,17 @@ impl Verified {
 
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Whether nothing that the request says may be believed but that something happened.
+    pub fn is_nudge(&self) -> bool {
+        self.headers.contains_key(NUDGE)
+    }
+
+    /// A parameter of the address that was called.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.optional_header(QUERY)?;
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     /// The body as the type this topic promises; the error names the path that does not fit.

@@ -4,11 +4,11 @@ use crate::{Account, Case, Consequence, Engine, Input, Payload, Step, action, me
 use futures::FutureExt as _;
 use spindel_connect::{Around, CallError, Described, Job, Journal, Repeat};
 use spindel_model::{
-    Action, Attempt, AttemptStep, Change, Delivery, DeliveryId, ErrorClass, Flow, Nature, Performed, Record, Reference, State,
-    Timestamp, Version,
+    Action, Attempt, AttemptStep, Cause, Change, Delivery, DeliveryId, Document, ErrorClass, EventId, Flow, Nature, Performed,
+    Record, Reference, State, Timestamp, Version,
 };
 use spindel_queue::{Channel, Message, Work};
-use spindel_store::{Claimed, Finish, Finished, Ready, StoreError};
+use spindel_store::{Appended, Claimed, Finish, Finished, NewEvent, Ready, StoreError};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 /// What came of one delivery of a group.
@@ -18,7 +18,7 @@ struct Outcome {
     /// One line for people.
     message: String,
     class: Option<ErrorClass>,
-    reference: Option<Reference>,
+    performed: Performed,
     /// How new the record was, when it was read back: newer than the change that asked for it.
     read: Option<Version>,
     /// It was the source that failed, when its record was to be read back: the destination is not to blame.
@@ -197,7 +197,7 @@ async fn look_up(account: &Account, api: &spindel_connect::Api, job: Job<'_>) ->
             input: Input::LookedUp { found: found.is_some() },
             step: AttemptStep::LookUp,
             class: None,
-            reference: found.and_then(|performed| performed.reference),
+            performed: found.unwrap_or_default(),
             read: None,
             at_source: false,
         },
@@ -213,7 +213,7 @@ impl Outcome {
                 input: Input::Succeeded { unchanged: performed.unchanged },
                 step: AttemptStep::Perform,
                 class: None,
-                reference: performed.reference,
+                performed,
                 read: None,
                 at_source: false,
             },
@@ -227,7 +227,7 @@ impl Outcome {
             class: Some(error.class),
             step: if looking_up { AttemptStep::LookUp } else { AttemptStep::Perform },
             input: if looking_up { Input::LookUpFailed(error) } else { Input::Failed(error) },
-            reference: None,
+            performed: Performed::default(),
             read: None,
             at_source: false,
         }
@@ -248,7 +248,7 @@ impl Outcome {
             step: AttemptStep::Perform,
             message: "panicked: a bug in the connector or in Spindel".into(),
             class: Some(ErrorClass::Bug),
-            reference: None,
+            performed: Performed::default(),
             read: None,
             at_source: false,
         }
@@ -261,7 +261,7 @@ impl Outcome {
             input,
             step: AttemptStep::Perform,
             class: None,
-            reference: None,
+            performed: Performed::default(),
             read: None,
             at_source: false,
         }
@@ -281,6 +281,7 @@ async fn write(
     let now = engine.clock.now();
     let mut exchanges = journal.take();
     let mut finishes = Vec::with_capacity(group.len());
+    let mut yields = Vec::new();
     for (one, outcome) in group.iter().zip(outcomes) {
         let case = Case {
             repeat: account.connection.performs(one.delivery.action).map_or(Repeat::Unsafe, |(repeat, _)| repeat),
@@ -303,7 +304,9 @@ async fn write(
                 log(one, &attempt, &next);
                 meter::attempted(&account.name, one.delivery.event, &attempt, &next.state, engine.wall.now());
                 consequences(engine, account, at_source.then_some(&one.delivery.from), &next, now);
-                finishes.push(finish(one, next, attempt, (outcome.reference, outcome.read), now));
+                let Performed { reference, changes, documents, .. } = outcome.performed;
+                yields.push(Yield { of: one.delivery.id, changes, documents });
+                finishes.push(finish(one, next, attempt, (reference, outcome.read), now));
             }
             Err(illegal) => tracing::error!(delivery = %one.delivery.id, %illegal, "a bug: the outcome is not written"),
         }
@@ -311,7 +314,9 @@ async fn write(
     let becomes_due: Vec<(DeliveryId, Timestamp)> =
         finishes.iter().filter_map(|finish| Some((finish.id, next_time(&finish.state)?))).collect();
     let ids: Vec<DeliveryId> = finishes.iter().map(|finish| finish.id).collect();
-    let Some(finished) = commit(engine, account, finishes).await else { return };
+    // First what came of it: an outcome that is written is never looked at again.
+    let Some(()) = persist(account, "what came of an action", || keep(engine, account, &yields)).await else { return };
+    let Some(finished) = persist(account, "outcomes", || engine.store.finish(finishes.clone())).await else { return };
     let next = finished.into_iter().zip(ids).filter_map(|(one, id)| match one {
         Finished::Written { next } => next,
         Finished::Fenced => {
@@ -332,22 +337,58 @@ async fn write(
 
 /// What was done must not be forgotten because the store is away for a moment: it is written as soon as the store is back, for as
 /// long as the leases hold.
-async fn commit(engine: &Engine, account: &Account, finishes: Vec<Finish>) -> Option<Vec<Finished>> {
+async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
+    account: &Account,
+    what: &str,
+    mut write: impl FnMut() -> F,
+) -> Option<T> {
     let until = tokio::time::Instant::now() + account.lease();
     let mut pause = Duration::from_millis(50);
     loop {
-        match engine.store.finish(finishes.clone()).await {
-            Ok(finished) => return Some(finished),
+        match write().await {
+            Ok(written) => return Some(written),
             Err(StoreError::Unavailable(_) | StoreError::Overloaded) if tokio::time::Instant::now() < until => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             Err(error) => {
-                tracing::error!(%error, to = account.name, "outcomes could not be written; their leases run out and they are looked up or tried again");
+                tracing::error!(%error, to = account.name, what, "could not be written; the leases run out and the deliveries are looked up or tried again");
                 return None;
             }
         }
     }
+}
+
+/// What an action brought about at its destination.
+struct Yield {
+    of: DeliveryId,
+    changes: Vec<Change>,
+    documents: Vec<Document>,
+}
+
+/// Keeps the papers, and appends the changes as an event of the destination. Again is the same as once: the delivery is the key.
+async fn keep(engine: &Engine, account: &Account, yields: &[Yield]) -> Result<(), StoreError> {
+    for Yield { of, changes, documents } in yields {
+        let now = engine.wall.now();
+        if !documents.is_empty() {
+            engine.store.keep_documents(*of, documents.clone(), now).await?;
+        }
+        let Some(first) = changes.first() else { continue };
+        let event = NewEvent {
+            id: EventId::new(),
+            connection: account.name.clone(),
+            topic: first.topic.as_str().to_owned(),
+            cause: Cause::Action,
+            dedupe_key: format!("by {of}"),
+            received_at: now,
+            headers: Vec::new(),
+            body: serde_json::to_vec(changes).unwrap_or_default(),
+        };
+        if let Appended::New(id) = engine.store.append(event).await? {
+            engine.announce(id);
+        }
+    }
+    Ok(())
 }
 
 fn next_time(state: &State) -> Option<Timestamp> {

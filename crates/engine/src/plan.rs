@@ -152,6 +152,8 @@ fn label(change: &Change) -> Option<String> {
         Record::Order(it) => Some(it.number.clone()),
         Record::Refund(it) => it.order.number.clone(),
         Record::Transaction { order, .. } => order.number.clone(),
+        Record::Dispute(it) => it.order.number.clone(),
+        Record::Payout(it) => Some(it.id.clone()),
         Record::Shipment(it) => it.order.number.clone(),
         Record::Product(it) => it.handle.clone(),
         Record::Stock(it) => it.sku.clone(),

@@ -7,6 +7,7 @@
 mod client;
 mod guard;
 mod limit;
+mod oauth1;
 mod token;
 mod transport;
 mod wire;

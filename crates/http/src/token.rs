@@ -44,12 +44,16 @@ impl TokenKeeper for MemoryTokens {
 const SHARED_FAILURE: Duration = Duration::from_secs(1);
 /// Longest time by which a token is renewed before it runs out.
 const MARGIN: Duration = Duration::from_secs(60);
+/// How long another node may take from its answer to the refresh token being kept.
+const OTHER_NODE_KEEPS: Duration = Duration::from_millis(300);
 /// A token endpoint that throttles without saying for how long.
 const THROTTLED: Duration = Duration::from_secs(10);
 
 /// The token of one connection.
 pub(crate) struct Tokens {
     pub(crate) grant: TokenGrant,
+    /// Sent with every request for a token.
+    pub(crate) headers: HeaderMap,
     pub(crate) url: Url,
     pub(crate) lines: Lines,
     pub(crate) bounds: Bounds,
@@ -63,7 +67,8 @@ pub(crate) struct Tokens {
 pub(crate) struct State {
     access: Option<Access>,
     fetched: u64,
-    refresh: Option<Secret>,
+    /// A refresh token that the vendor gave and that could not be kept: until it is, nobody else knows it.
+    unsaved: Option<Secret>,
     failed: Option<(Instant, Failure)>,
 }
 
@@ -117,31 +122,59 @@ impl Tokens {
         let Some(first) = &self.grant.refresh_token else {
             return self.ask(None).await;
         };
-        if state.refresh.is_none() {
-            let kept = self.keeper.load(&self.connection).await;
-            state.refresh = kept.map_err(|error| Failure::Auth(format!("the kept refresh token cannot be read: {error}")))?;
+        // Another node may have used up the token that was kept a moment ago, so that it is read anew each time.
+        let kept = match &state.unsaved {
+            Some(unsaved) => Some(unsaved.clone()),
+            None => self.kept().await?,
+        };
+        let mut tried = kept.unwrap_or_else(|| first.clone());
+        let mut granted = self.ask(Some(&tried)).await;
+        if matches!(granted, Err(Failure::Auth(_)))
+            && let Some(successor) = self.successor(&tried).await?
+        {
+            tried = successor;
+            granted = self.ask(Some(&tried)).await;
         }
-        let current = state.refresh.clone().unwrap_or_else(|| first.clone());
-        let mut granted = self.ask(Some(&current)).await;
         // A person may have logged in anew since: then the settings hold the better one.
-        if matches!(granted, Err(Failure::Auth(_))) && current.expose() != first.expose() {
+        if matches!(granted, Err(Failure::Auth(_))) && tried.expose() != first.expose() {
             granted = self.ask(Some(first)).await;
         }
         let granted = granted?;
         if let Some(next) = &granted.refresh_token {
             // Safe before the first use of what came with it.
+            state.unsaved = Some(next.clone());
             let saved = self.keeper.save(&self.connection, next).await;
-            state.refresh = Some(next.clone());
             saved.map_err(|error| Failure::Auth(format!("the new refresh token cannot be kept: {error}")))?;
         }
+        state.unsaved = None;
         Ok(granted)
+    }
+
+    async fn kept(&self) -> Result<Option<Secret>, Failure> {
+        let kept = self.keeper.load(&self.connection).await;
+        kept.map_err(|error| Failure::Auth(format!("the kept refresh token cannot be read: {error}")))
+    }
+
+    /// What another node may have been given for the same token at the same time; it needs a moment to keep it.
+    async fn successor(&self, refused: &Secret) -> Result<Option<Secret>, Failure> {
+        for wait in [Duration::ZERO, OTHER_NODE_KEEPS] {
+            tokio::time::sleep(wait).await;
+            let kept = self.kept().await?.filter(|kept| kept.expose() != refused.expose());
+            if kept.is_some() {
+                return Ok(kept);
+            }
+        }
+        Ok(None)
     }
 
     async fn ask(&self, refresh_token: Option<&Secret>) -> Result<Granted, Failure> {
         let mut fields: Vec<(&str, &str)> = self.grant.fields.iter().map(|(name, value)| (*name, value.expose())).collect();
         fields.extend(refresh_token.map(|it| ("refresh_token", it.expose())));
-        let (content_type, body) = encoded(self.grant.encoding, &fields);
-        let mut headers = HeaderMap::new();
+        let (content_type, mut body) = encoded(self.grant.encoding, &fields);
+        if let Some(whole) = &self.grant.body {
+            body = Bytes::copy_from_slice(whole.expose().as_bytes());
+        }
+        let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         let client = self.lines.of(self.lines.guard.check(&self.url)?);
@@ -158,7 +191,7 @@ impl Tokens {
             Failure::NoAnswer(why) => Failure::NoConnection(format!("token: {why}")),
             other => other,
         })?;
-        read(&reply, self.clock.now())
+        read(&reply, &self.grant, self.clock.now())
     }
 }
 
@@ -197,7 +230,7 @@ fn encoded(encoding: BodyEncoding, fields: &[(&str, &str)]) -> (&'static str, By
 }
 
 /// Nothing of the answer but an error code is ever repeated.
-fn read(reply: &Reply, now: Timestamp) -> Result<Granted, Failure> {
+fn read(reply: &Reply, grant: &TokenGrant, now: Timestamp) -> Result<Granted, Failure> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let text = |key: &str| json.as_ref()?.get(key)?.as_str();
     match reply.status {
@@ -210,6 +243,15 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Granted, Failure> {
             return Err(Failure::Auth(format!("the token endpoint answers HTTP {status}{code}; check the credentials")));
         }
     }
+    let refresh_token = text("refresh_token").filter(|it| !it.is_empty()).map(Secret::new);
+    if let Some(find) = &grant.read {
+        let (token, expires_in) = json
+            .as_ref()
+            .and_then(find)
+            .filter(|(token, _)| !token.is_empty())
+            .ok_or_else(|| Failure::Auth("the token endpoint's answer has no token where this vendor has it".to_owned()))?;
+        return Ok(Granted { token, expires_in, refresh_token });
+    }
     let Some(token) = text("access_token").filter(|it| !it.is_empty()) else {
         return Err(Failure::Auth("the token endpoint's answer has no `access_token`".to_owned()));
     };
@@ -218,6 +260,5 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Granted, Failure> {
         Value::String(text) => text.parse().ok(),
         other => other.as_u64(),
     });
-    let refresh_token = text("refresh_token").filter(|it| !it.is_empty()).map(Secret::new);
     Ok(Granted { token: Secret::new(token), expires_in, refresh_token })
 }

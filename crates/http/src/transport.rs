@@ -3,11 +3,13 @@
 use crate::{
     client::{Lines, Options},
     limit::Limiter,
+    oauth1,
     token::{State, Tokens},
     wire::{Bounds, Outgoing, exchange},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use spindel_connect::{Auth, BoxFuture, BudgetFn, Endpoint, Failure, Reply, Request, Transport, retry_after};
+use spindel_connect::{Auth, BoxFuture, BudgetFn, Endpoint, Failure, OAuth1, Reply, Request, TokenGrant, Transport, retry_after};
 use spindel_model::Clock;
 use std::sync::Arc;
 use url::Url;
@@ -29,7 +31,15 @@ pub struct HttpTransport {
 enum Credentials {
     None,
     Fixed(HeaderName, HeaderValue),
+    Signed(OAuth1),
     Token(Arc<Tokens>),
+}
+
+/// What one request goes with.
+enum Proof<'a> {
+    None,
+    Header(HeaderName, HeaderValue),
+    Signature(&'a OAuth1),
 }
 
 impl HttpTransport {
@@ -41,9 +51,19 @@ impl HttpTransport {
             let (name, value) = line(name, value)?;
             headers.insert(name, value);
         }
+        for (name, value) in &endpoint.secret_headers {
+            let (name, value) = line(name, value.expose())?;
+            headers.insert(name, value);
+        }
         let credentials = match endpoint.auth {
             Auth::None => Credentials::None,
             Auth::Password(_) => return Err(Failure::Refused("an HTTP connection has no user with a password".to_owned())),
+            Auth::Basic(user, password) => {
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+                let (name, value) = line("authorization", &format!("Basic {pair}"))?;
+                Credentials::Fixed(name, value)
+            }
+            Auth::OAuth1(credentials) => Credentials::Signed(credentials),
             Auth::Bearer(secret) => {
                 let (name, value) = line("authorization", &format!("Bearer {}", secret.expose()))?;
                 Credentials::Fixed(name, value)
@@ -53,6 +73,7 @@ impl HttpTransport {
                 Credentials::Fixed(name, value)
             }
             Auth::Token(grant) => Credentials::Token(Arc::new(Tokens {
+                headers: token_headers(&base, &grant, &headers)?,
                 url: base.join(&grant.url)?,
                 grant,
                 lines: lines.clone(),
@@ -74,9 +95,12 @@ impl HttpTransport {
         let reply = match &self.credentials {
             Credentials::Token(tokens) if self.base.owns(&url) => self.call_with_token(tokens, request, url).await,
             Credentials::Fixed(name, value) if self.base.owns(&url) => {
-                self.once(request, url, Some((name.clone(), value.clone()))).await
+                self.once(request, url, Proof::Header(name.clone(), value.clone())).await
             }
-            _ => self.once(request, url, None).await,
+            Credentials::Signed(credentials) if self.base.owns(&url) => {
+                self.once(request, url, Proof::Signature(credentials)).await
+            }
+            _ => self.once(request, url, Proof::None).await,
         }?;
         permit.booked();
         if reply.status == 429
@@ -95,7 +119,7 @@ impl HttpTransport {
         let (name, prefix) = tokens.grant.header;
         let access = tokens.current(None).await?;
         let first = line(name, &format!("{prefix}{}", access.token.expose()))?;
-        let reply = self.once(request, url.clone(), Some(first)).await?;
+        let reply = self.once(request, url.clone(), Proof::Header(first.0, first.1)).await?;
         if reply.status != 401 {
             return Ok(reply);
         }
@@ -106,18 +130,26 @@ impl HttpTransport {
             Err(other) => return Err(other),
         };
         let second = line(name, &format!("{prefix}{}", access.token.expose()))?;
-        self.once(request, url, Some(second)).await
+        self.once(request, url, Proof::Header(second.0, second.1)).await
     }
 
-    async fn once(&self, request: &Request, url: Url, credentials: Option<(HeaderName, HeaderValue)>) -> Result<Reply, Failure> {
+    async fn once(&self, request: &Request, mut url: Url, proof: Proof<'_>) -> Result<Reply, Failure> {
         let client = self.lines.of(self.lines.guard.check(&url)?);
         let mut headers = if self.base.owns(&url) { self.headers.clone() } else { HeaderMap::new() };
         headers.extend(request.headers.clone());
         if !headers.contains_key(header::ACCEPT) {
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         }
-        if let Some((name, value)) = credentials {
-            headers.insert(name, value);
+        match proof {
+            Proof::None => {}
+            Proof::Header(name, value) => {
+                headers.insert(name, value);
+            }
+            Proof::Signature(credentials) => {
+                let signed =
+                    oauth1::Signed { method: &request.method, url: &mut url, headers: &mut headers, body: &request.body };
+                oauth1::sign(credentials, signed, self.clock.now())?;
+            }
         }
         let outgoing = Outgoing { method: request.method.clone(), url, headers, body: request.body.clone() };
         let started = tokio::time::Instant::now();
@@ -139,6 +171,16 @@ impl Transport for HttpTransport {
     fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Reply, Failure>> {
         Box::pin(self.call(request))
     }
+}
+
+/// Goes with a request for a token: what goes with every call to the vendor, if the token is the vendor's own, and the grant's.
+fn token_headers(base: &Base, grant: &TokenGrant, shared: &HeaderMap) -> Result<HeaderMap, Failure> {
+    let mut headers = if base.owns(&base.join(&grant.url)?) { shared.clone() } else { HeaderMap::new() };
+    for (name, value) in &grant.headers {
+        let (name, value) = line(name, value.expose())?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 fn line(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {

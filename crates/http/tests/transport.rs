@@ -10,7 +10,8 @@ use axum::{
     routing::{any, post},
 };
 use spindel_connect::{
-    Auth, BodyEncoding, BoxFuture, Budget, Endpoint, Failure, Limits, Reply, Request, Secret, TokenGrant, Transport as _,
+    Auth, BodyEncoding, BoxFuture, Budget, Digest, Endpoint, Failure, Limits, OAuth1, Reply, Request, Secret, TokenGrant,
+    Transport as _,
 };
 use spindel_http::{Client, HttpTransport, MemoryTokens, Options, TokenKeeper};
 use spindel_model::Clock;
@@ -38,6 +39,8 @@ struct Vendor {
 async fn start(vendor: Arc<Vendor>) -> SocketAddr {
     let app = Router::new()
         .route("/token", post(token))
+        .route("/single-use", post(single_use))
+        .route("/own", post(own_shape))
         .route("/api", any(api))
         .route("/big", any(|| async { vec![b'x'; 100_000] }))
         .route("/bomb", any(bomb))
@@ -58,6 +61,27 @@ async fn token(State(vendor): State<Arc<Vendor>>, body: Bytes) -> Response {
     let number = vendor.fetches.fetch_add(1, Ordering::SeqCst) + 1;
     let json = format!(r#"{{"access_token":"t{number}","expires_in":3600,"refresh_token":"r{number}"}}"#);
     ([("content-type", "application/json")], json).into_response()
+}
+
+/// Every refresh token is good for one use: for the last one given, or for the first before any was.
+async fn single_use(State(vendor): State<Arc<Vendor>>, body: Bytes) -> Response {
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    let used = body.rsplit_once('=').unwrap().1.to_owned();
+    let given = vendor.fetches.load(Ordering::SeqCst);
+    let expected = if given == 0 { "first".to_owned() } else { format!("r{given}") };
+    vendor.grants.lock().unwrap().push(body);
+    if used != expected {
+        return (StatusCode::BAD_REQUEST, [("content-type", "application/json")], r#"{"error":"invalid_grant"}"#).into_response();
+    }
+    let number = vendor.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+    let json = format!(r#"{{"access_token":"t{number}","expires_in":3600,"refresh_token":"r{number}"}}"#);
+    ([("content-type", "application/json")], json).into_response()
+}
+
+async fn own_shape(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: Bytes) -> Response {
+    vendor.seen.lock().unwrap().push((Uri::from_static("/own"), headers));
+    vendor.grants.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
+    ([("content-type", "application/json")], r#"{"value":{"token":"t9","lasts":60}}"#).into_response()
 }
 
 async fn api(State(vendor): State<Arc<Vendor>>, uri: Uri, headers: HeaderMap) -> StatusCode {
@@ -143,13 +167,9 @@ fn transport(address: SocketAddr, auth: Auth, options: Options) -> HttpTransport
 }
 
 fn grant(refresh_token: Option<&str>) -> Auth {
-    Auth::Token(TokenGrant {
-        url: "/token".into(),
-        encoding: BodyEncoding::Form,
-        fields: vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new("a&b"))],
-        refresh_token: refresh_token.map(Secret::new),
-        header: ("authorization", "Bearer "),
-    })
+    let fields = vec![("grant_type", Secret::new("refresh_token")), ("client_id", Secret::new("a&b"))];
+    let grant = TokenGrant::new("/token", BodyEncoding::Form, fields);
+    Auth::Token(TokenGrant { refresh_token: refresh_token.map(Secret::new), ..grant })
 }
 
 fn get(path: impl Into<String>) -> Request {
@@ -247,6 +267,144 @@ async fn a_replaced_refresh_token_is_kept_and_used_after_a_restart() {
     let used: Vec<String> = vendor.grants.lock().unwrap().iter().map(|it| it.rsplit_once('=').unwrap().1.to_owned()).collect();
     assert_eq!(used, ["first", "r1"]);
     assert_eq!(tokens.load("erp").await.unwrap().unwrap().expose(), "r2");
+}
+
+fn single_use_grant() -> Auth {
+    let grant = TokenGrant::new("/single-use", BodyEncoding::Form, vec![("grant_type", Secret::new("refresh_token"))]);
+    Auth::Token(TokenGrant { refresh_token: Some(Secret::new("first")), ..grant })
+}
+
+#[tokio::test]
+async fn two_nodes_take_turns_with_refresh_tokens_that_are_good_for_one_use() {
+    let vendor = Arc::new(Vendor::default());
+    let address = start(vendor.clone()).await;
+    let tokens = Arc::new(MemoryTokens::default());
+    let clock = Clock::manual("2026-11-20T10:00:00Z".parse().unwrap());
+    let node = || transport(address, single_use_grant(), Options { tokens: tokens.clone(), clock: clock.clone(), ..options() });
+    let nodes = [node(), node()];
+    for _ in 0..3 {
+        for node in &nodes {
+            assert_eq!(node.send(&get("/api")).await.unwrap().status, 200);
+        }
+        clock.advance(jiff::SignedDuration::from_hours(1));
+    }
+    assert_eq!(vendor.grants.lock().unwrap().len(), 6, "a token was used that another node had used up");
+    assert_eq!(tokens.load("erp").await.unwrap().unwrap().expose(), "r6");
+}
+
+#[tokio::test]
+async fn a_token_that_another_node_used_up_at_the_same_time_is_read_once_more() {
+    /// Answers the first reader with what was true before another node renewed.
+    struct Late(MemoryTokens, AtomicUsize);
+    impl TokenKeeper for Late {
+        fn load<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Option<Secret>, String>> {
+            if self.1.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Box::pin(async { Ok(Some(Secret::new("r0"))) });
+            }
+            self.0.load(connection)
+        }
+        fn save<'a>(&'a self, connection: &'a str, token: &'a Secret) -> BoxFuture<'a, Result<(), String>> {
+            self.0.save(connection, token)
+        }
+    }
+    let vendor = Arc::new(Vendor::default());
+    vendor.fetches.store(1, Ordering::SeqCst);
+    let tokens = Arc::new(Late(MemoryTokens::default(), AtomicUsize::new(0)));
+    tokens.0.save("erp", &Secret::new("r1")).await.unwrap();
+    let options = Options { tokens: tokens.clone(), ..options() };
+    let transport = transport(start(vendor.clone()).await, single_use_grant(), options);
+    assert_eq!(transport.send(&get("/api")).await.unwrap().status, 200);
+    assert_eq!(tokens.0.load("erp").await.unwrap().unwrap().expose(), "r2");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_could_not_be_kept_is_used_until_it_is() {
+    struct OnceBroken(MemoryTokens, AtomicUsize);
+    impl TokenKeeper for OnceBroken {
+        fn load<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Option<Secret>, String>> {
+            self.0.load(connection)
+        }
+        fn save<'a>(&'a self, connection: &'a str, token: &'a Secret) -> BoxFuture<'a, Result<(), String>> {
+            if self.1.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Box::pin(async { Err("disk full".to_owned()) });
+            }
+            self.0.save(connection, token)
+        }
+    }
+    let vendor = Arc::new(Vendor::default());
+    let tokens = Arc::new(OnceBroken(MemoryTokens::default(), AtomicUsize::new(0)));
+    let options = Options { tokens: tokens.clone(), ..options() };
+    let transport = transport(start(vendor.clone()).await, single_use_grant(), options);
+    assert!(transport.send(&get("/api")).await.is_err());
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(transport.send(&get("/api")).await.unwrap().status, 200);
+    assert_eq!(tokens.0.load("erp").await.unwrap().unwrap().expose(), "r2");
+}
+
+#[tokio::test]
+async fn a_grant_of_its_own_shape_brings_its_headers_and_body_and_finds_the_token() {
+    let vendor = Arc::new(Vendor::default());
+    let address = start(vendor.clone()).await;
+    let grant = TokenGrant {
+        headers: vec![("client-id", Secret::new("c")), ("x-both", Secret::new("grant"))],
+        body: Some(Secret::new(r#"{"who":"me"}"#)),
+        read: Some(Box::new(|answer| {
+            Some((Secret::new(answer.pointer("/value/token")?.as_str()?), answer.pointer("/value/lasts")?.as_u64()))
+        })),
+        header: ("x-session", ""),
+        ..TokenGrant::new("/own", BodyEncoding::Json, Vec::new())
+    };
+    let endpoint = Endpoint::new(format!("http://{address}"), Auth::Token(grant))
+        .header("x-both", "endpoint")
+        .secret_header("x-subscription", Secret::new("s"));
+    let transport = Client::new().transport(endpoint, |_| None, options()).unwrap();
+    assert_eq!(transport.send(&get("/api")).await.unwrap().status, 200);
+    let seen = vendor.seen.lock().unwrap();
+    let [(_, asked), (_, called)] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(
+        (&asked["client-id"], &asked["x-both"], &asked["x-subscription"]),
+        (&HeaderValue::from_static("c"), &HeaderValue::from_static("grant"), &HeaderValue::from_static("s"))
+    );
+    assert_eq!(asked["content-type"], "application/json");
+    assert_eq!(vendor.grants.lock().unwrap()[0], r#"{"who":"me"}"#);
+    assert_eq!(
+        (&called["x-session"], &called["x-subscription"]),
+        (&HeaderValue::from_static("t9"), &HeaderValue::from_static("s"))
+    );
+    assert!(!called.contains_key("client-id"));
+}
+
+#[tokio::test]
+async fn a_signed_call_carries_its_signature_to_its_vendor_alone() {
+    let (vendor, other) = (Arc::new(Vendor::default()), Arc::new(Vendor::default()));
+    let (address, elsewhere) = (start(vendor.clone()).await, start(other.clone()).await);
+    for in_header in [true, false] {
+        let auth = Auth::OAuth1(OAuth1 {
+            consumer_key: Secret::new("ck"),
+            consumer_secret: Secret::new("cs"),
+            token: None,
+            digest: Digest::Sha256,
+            in_header,
+        });
+        let transport = transport(address, auth, options());
+        transport.send(&get("/api?a=b")).await.unwrap();
+        let (uri, headers) = vendor.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(headers.contains_key("authorization"), in_header);
+        assert_eq!(uri.query().unwrap().contains("oauth_signature="), !in_header);
+        assert!(uri.query().unwrap().starts_with("a=b"));
+        transport.send(&get(format!("http://{elsewhere}/api"))).await.unwrap();
+        let (uri, headers) = other.seen.lock().unwrap().pop().unwrap();
+        assert!(uri.query().is_none() && !headers.contains_key("authorization"));
+    }
+}
+
+#[tokio::test]
+async fn a_user_with_a_password_goes_as_basic() {
+    let vendor = Arc::new(Vendor::default());
+    let transport = transport(start(vendor.clone()).await, Auth::Basic("Aladdin".into(), Secret::new("open sesame")), options());
+    transport.send(&get("/api")).await.unwrap();
+    // RFC 7617 section 2.
+    assert_eq!(vendor.seen.lock().unwrap()[0].1["authorization"], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One request on `/in/{connection}`, from its first byte to its answer.
 
+use crate::trust::{Doubt, Found, Trust};
 use axum::{
     Router,
     body::Body,
@@ -11,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
-use spindel_connect::{Connection, Incoming, Proof, Verified};
+use spindel_connect::{Answer, Connection, Incoming, NUDGE, Proof, QUERY, Secret, Unproven, Verified};
 use spindel_model::{Cause, Clock, EventId, Rejected};
 use spindel_store::{Appended, NewEvent, Store, StoreError};
 use std::{
@@ -66,6 +67,9 @@ pub struct Ingest {
     pub wall: Clock,
     pub noted: Arc<Noted>,
     pub bodies: Bodies,
+    /// How senders know this server (`server.public_url`); without it, they are taken to know it by the name that they call.
+    pub public_url: Option<String>,
+    pub trust: Arc<Trust>,
 }
 
 /// The memory that bodies may take, shared by all requests.
@@ -112,9 +116,21 @@ impl Noted {
     }
 }
 
-/// `POST /in/{connection}`
+/// `POST /in/{connection}`; a `GET` there is answered where a vendor makes sure that way that somebody is here.
 pub fn routes(ingest: Ingest) -> Router {
-    Router::new().route("/in/{connection}", post(receive)).with_state(ingest)
+    Router::new().route("/in/{connection}", post(receive).get(greet)).with_state(ingest)
+}
+
+async fn greet(State(ingest): State<Ingest>, Path(connection): Path<String>, request: Request) -> Response {
+    let answer = (ingest.inlets)(&connection).and_then(|inlet| {
+        let (parts, _) = request.into_parts();
+        inlet.connection.challenge(&ingest.incoming(parts, Bytes::new()))
+    });
+    answer.map_or_else(|| (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(), answered)
+}
+
+fn answered(answer: Answer) -> Response {
+    (answer.status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response()
 }
 
 async fn receive(State(ingest): State<Ingest>, Path(connection): Path<String>, request: Request) -> Response {
@@ -189,22 +205,64 @@ impl Refusal {
 impl Ingest {
     async fn accept(&self, name: &str, request: Request) -> Result<Response, Refusal> {
         let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(Kind::UnknownConnection, "no such connection"))?;
-        let proof = match inlet.insecure_accept_unsigned {
-            true => Proof::InsecureUnsigned,
-            false => {
-                inlet.connection.proof().ok_or_else(|| Refusal::new(Kind::ReceivesNothing, "this connection receives nothing"))?
-            }
-        };
-        let (incoming, _room) = read(request, inlet.body_limit, &self.bodies).await?;
+        let kept = self.kept(name, Doubt::None).await?;
+        let proof = proof(&inlet, &kept)?;
+        let (parts, body, _room) = read(request, inlet.body_limit, &self.bodies).await?;
+        let incoming = self.incoming(parts, body);
         if let Some(answer) = inlet.connection.challenge(&incoming) {
-            return Ok((answer.status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response());
+            return Ok(answered(answer));
         }
         let size = incoming.body.len();
-        let verified = proof
-            .check(incoming, self.wall.now())
-            .map_err(|unproven| Refusal::new(Kind::BadProof, unproven.to_string()).of_size(size))?;
+        let (verified, proof) = self.prove(name, &inlet, (kept, proof), incoming).await.map_err(|it| it.of_size(size))?;
         let event = self.event(name, &inlet, &proof, &verified).map_err(|refusal| refusal.of_size(size))?;
         self.commit(event).await
+    }
+
+    async fn kept(&self, name: &str, doubt: Doubt) -> Result<Vec<Secret>, Refusal> {
+        self.trust.secrets(name, doubt).await.map_err(|why| Refusal::new(Kind::Unavailable, why))
+    }
+
+    async fn prove(
+        &self,
+        name: &str,
+        inlet: &Inlet,
+        (kept, mut proof): (Vec<Secret>, Proof),
+        incoming: Incoming,
+    ) -> Result<(Verified, Proof), Refusal> {
+        let bad = |unproven: Unproven| Refusal::new(Kind::BadProof, unproven.to_string());
+        if inlet.insecure_accept_unsigned {
+            return Ok((proof.accept_unproven(incoming).map_err(bad)?, proof));
+        }
+        let wanted = proof.wanted_keys(&incoming);
+        let found = if wanted.is_empty() { Found::default() } else { self.trust.keys(name, &wanted).await };
+        proof.supply(&found.keys);
+        let now = self.wall.now();
+        let why = match proof.check(incoming.clone(), now) {
+            Ok(verified) => return Ok((verified, proof)),
+            Err(why) => why,
+        };
+        // The vendor may sign with a secret that another node was given a moment ago.
+        let newer = self.kept(name, Doubt::Some).await?;
+        if !newer.iter().map(Secret::expose).eq(kept.iter().map(Secret::expose)) {
+            let mut proof = self::proof(inlet, &newer)?;
+            proof.supply(&found.keys);
+            if let Ok(verified) = proof.check(incoming, now) {
+                return Ok((verified, proof));
+            }
+        }
+        match found.unreachable {
+            true => Err(Refusal::new(Kind::Unavailable, "the vendor's published keys cannot be had just now")),
+            false => Err(bad(why)),
+        }
+    }
+
+    fn incoming(&self, parts: http::request::Parts, body: Bytes) -> Incoming {
+        let uri = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        let (origin, prefix) = match &self.public_url {
+            Some(public_url) => origin_and_path(public_url),
+            None => (called(&parts), ""),
+        };
+        Incoming { method: parts.method, uri: format!("{prefix}{uri}"), origin, headers: parts.headers, body }
     }
 
     fn event(&self, name: &str, inlet: &Inlet, proof: &Proof, verified: &Verified) -> Result<NewEvent, Refusal> {
@@ -214,9 +272,13 @@ impl Ingest {
             Some(Err(_)) => NO_TOPIC.to_owned(),
             None => return Err(Refusal::new(Kind::ReceivesNothing, "this connection receives nothing")),
         };
-        let vendor_key = inlet.connection.delivery_key(verified);
+        let id = EventId::new();
+        // Two hints look the same and say each that something has changed since; elsewhere the query is part of what was said.
+        let query = || verified.optional_header(QUERY).map(|query| format!("?{query}"));
+        let own_key = || if verified.is_nudge() { Some(id.to_string()) } else { query() };
+        let vendor_key = inlet.connection.delivery_key(verified).or_else(own_key);
         Ok(NewEvent {
-            id: EventId::new(),
+            id,
             connection: name.to_owned(),
             dedupe_key: dedupe_key(&topic, vendor_key.as_deref(), verified.body()),
             topic: topic.chars().take(LONGEST_TOPIC).collect(),
@@ -286,8 +348,30 @@ impl Ingest {
     }
 }
 
+fn proof(inlet: &Inlet, kept: &[Secret]) -> Result<Proof, Refusal> {
+    inlet.connection.proof(kept).ok_or_else(|| Refusal::new(Kind::ReceivesNothing, "this connection receives nothing"))
+}
+
+/// A path of the public address is taken off by whatever stands before this server, and was signed all the same.
+fn origin_and_path(public_url: &str) -> (String, &str) {
+    let url = public_url.trim_end_matches('/');
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    match url[authority..].find('/') {
+        Some(at) => (url[..authority + at].to_owned(), &url[authority + at..]),
+        None => (url.to_owned(), ""),
+    }
+}
+
+fn called(parts: &http::request::Parts) -> String {
+    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    format!("http://{host}")
+}
+
+/// What is left of a request: its head, its body, and the room that the body takes.
+type Whole = (http::request::Parts, Bytes, Option<OwnedSemaphorePermit>);
+
 /// Reads at most `limit` bytes; one more is a refusal, never a shorter body. The body's room is kept until it is committed.
-async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<(Incoming, Option<OwnedSemaphorePermit>), Refusal> {
+async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<Whole, Refusal> {
     let (parts, mut body) = request.into_parts();
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::new(Kind::Compressed, "compressed bodies are not taken: signatures cover the raw bytes"));
@@ -314,8 +398,7 @@ async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<(Incomi
         }
         whole.extend_from_slice(&data);
     }
-    let uri = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    Ok((Incoming { method: parts.method, uri, headers: parts.headers, body: whole.freeze() }, room))
+    Ok((parts, whole.freeze(), room))
 }
 
 /// What makes an event the same as an earlier one: the vendor's key, the topic, and the body itself. A vendor's ids repeat
@@ -335,7 +418,8 @@ fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
     let text =
         |(name, value): (&http::HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let mut kept: Vec<(String, String)> = headers.iter().filter(|(name, _)| !dropped(name.as_str())).filter_map(text).collect();
-    kept.sort_by_key(|(name, value)| name.len() + value.len());
+    // What this server says about the request goes first.
+    kept.sort_by_key(|(name, value)| (![QUERY, NUDGE].contains(&name.as_str()), name.len() + value.len()));
     let mut total = 0;
     kept.retain(|(name, value)| {
         total += name.len() + value.len();
@@ -353,7 +437,7 @@ mod tests {
     async fn bodies_take_no_more_memory_than_they_may_all_together() {
         let bodies = Bodies::of_kib(3);
         let request = |length: usize| Request::new(Body::from(vec![b'x'; length]));
-        let (first, room) = read(request(2048), 1 << 20, &bodies).await.unwrap_or_else(|it| panic!("{}", it.reason));
+        let (_, first, room) = read(request(2048), 1 << 20, &bodies).await.unwrap_or_else(|it| panic!("{}", it.reason));
         let refused = read(request(2048), 1 << 20, &bodies).await.err().map(|it| it.status());
         assert_eq!(refused, Some(StatusCode::SERVICE_UNAVAILABLE));
         drop((first, room));
@@ -403,6 +487,17 @@ mod tests {
             differing[place.index(body.len())] ^= flip;
             let key = |body: Vec<u8>| dedupe_key("orders/create", Some("e1"), &Bytes::from(body));
             prop_assert_ne!(key(body), key(differing));
+        }
+    }
+
+    #[test]
+    fn the_sender_knows_this_server_by_its_public_address() {
+        for (public_url, origin, path) in [
+            ("https://hooks.example.no/", "https://hooks.example.no", ""),
+            ("https://hooks.example.no:8443", "https://hooks.example.no:8443", ""),
+            ("https://example.no/spindel/", "https://example.no", "/spindel"),
+        ] {
+            assert_eq!(origin_and_path(public_url), (origin.to_owned(), path), "{public_url}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod accept;
 mod serve;
+mod trust;
 
 pub use accept::*;
 pub use serve::*;
+pub use trust::{Sources, Trust};

@@ -1,10 +1,11 @@
 //! What a vendor can be asked to do, and how a change becomes such a request.
 
 use crate::{
-    Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund, Shipment, StockLevel, Transaction,
-    change::names,
+    Booking, Change, Customer, EntityKind, EntityRef, Money, Order, OrderRef, Price, Product, Record, Refund, Shipment,
+    StockLevel, Transaction, change::names,
 };
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -65,7 +66,26 @@ actions! {
     RecordPayment = "record_payment" { order: OrderRef, transaction: Transaction }
     /// Book a refund that was made elsewhere.
     RecordRefund = "record_refund" { refund: Box<Refund> }
-    /// Give money back.
+    /// Tell the provider that the shop has the order, under the order's own number.
+    AcknowledgePayment = "acknowledge_payment" {
+        order: OrderRef,
+        /// The provider's reference of the payment; `None`: found by the order.
+        payment: Option<String>,
+    }
+    /// Take money that was authorised.
+    CapturePayment = "capture_payment" {
+        order: OrderRef,
+        payment: Option<String>,
+        /// `None`: all that is authorised and not captured yet.
+        amount: Option<Money>,
+        /// What was sent, where the capture follows a shipment.
+        shipment: Option<Box<Shipment>>,
+    }
+    /// Let go of what is authorised and not captured.
+    CancelPayment = "cancel_payment" { order: OrderRef, payment: Option<String>, reason: Option<String> }
+    /// Ask for more time to capture.
+    ExtendAuthorization = "extend_authorization" { order: OrderRef, payment: Option<String> }
+    /// Give money back: what of the refund has not gone out yet ([`Refund::outstanding`]).
     RefundOrder = "refund" { refund: Box<Refund> }
     UpsertCustomer = "upsert_customer" { customer: Box<Customer> }
     SetStock = "set_stock" {
@@ -77,8 +97,18 @@ actions! {
     UpsertProduct = "upsert_product" { product: Box<Product> }
     /// Mark goods as sent, with tracking.
     CreateFulfilment = "create_fulfilment" { shipment: Box<Shipment>, notify_customer: bool }
+    /// Book a transport with a carrier, with its label.
+    BookShipment = "book_shipment" { booking: Box<Booking> }
+    /// Take a booking back.
+    CancelShipment = "cancel_shipment" { order: OrderRef }
+    /// Tell where a parcel is.
+    RecordTracking = "record_tracking" { shipment: Box<Shipment> }
     /// Hand the change on as it is.
     SendChange = "send_change" { change: Box<Change> }
+}
+
+fn payment_of(order: &Order) -> Option<String> {
+    order.payment().map(str::to_owned)
 }
 
 /// Whether an action describes how things are, or one thing that happened.
@@ -98,7 +128,14 @@ impl ActionKind {
             | Self::RecordPayment
             | Self::RecordRefund
             | Self::RefundOrder
+            | Self::AcknowledgePayment
+            | Self::CapturePayment
+            | Self::CancelPayment
+            | Self::ExtendAuthorization
             | Self::CreateFulfilment
+            | Self::BookShipment
+            | Self::CancelShipment
+            | Self::RecordTracking
             | Self::SendChange => Nature::Fact,
         }
     }
@@ -111,14 +148,18 @@ impl ActionKind {
     /// The records that this action can be made from.
     pub fn accepts(self) -> &'static [EntityKind] {
         match self {
-            Self::PushOrder | Self::CancelOrder => &[EntityKind::Order],
+            Self::PushOrder | Self::CancelOrder | Self::CancelPayment | Self::BookShipment | Self::CancelShipment => {
+                &[EntityKind::Order]
+            }
+            Self::AcknowledgePayment | Self::ExtendAuthorization => &[EntityKind::Order, EntityKind::Transaction],
+            Self::CapturePayment => &[EntityKind::Order, EntityKind::Shipment],
             Self::RecordPayment => &[EntityKind::Transaction],
             Self::RecordRefund | Self::RefundOrder => &[EntityKind::Refund],
             Self::UpsertCustomer => &[EntityKind::Customer, EntityKind::Order],
             Self::SetStock => &[EntityKind::Stock],
             Self::SetPrice => &[EntityKind::Price],
             Self::UpsertProduct => &[EntityKind::Product],
-            Self::CreateFulfilment => &[EntityKind::Shipment],
+            Self::CreateFulfilment | Self::RecordTracking => &[EntityKind::Shipment],
             Self::SendChange => EntityKind::ALL,
         }
     }
@@ -133,6 +174,16 @@ pub enum Unsuitable {
     NoCustomer,
     #[error("the order is not cancelled")]
     NotCancelled,
+    #[error("nothing of the order is authorised and waits to be captured")]
+    NothingToCapture,
+    #[error("the amounts of the order's transactions do not add up in one currency")]
+    MixedCurrencies,
+    #[error("only a part of the order was sent, and the shipment says no amount: capture on the order's own change instead")]
+    PartialShipment,
+    #[error("the order has no goods to send")]
+    NothingToShip,
+    #[error("the order has no shipping address")]
+    NoAddress,
     #[error("the source names the item without a SKU")]
     NoSku,
     #[error("the source does not track this item's stock")]
@@ -167,6 +218,39 @@ impl Action {
             (ActionKind::RecordPayment, Record::Transaction { order, transaction }) => {
                 RecordPayment { order: order.clone(), transaction: transaction.clone() }.into()
             }
+            (ActionKind::AcknowledgePayment, Record::Order(it)) => {
+                AcknowledgePayment { order: it.reference(), payment: payment_of(it) }.into()
+            }
+            (ActionKind::AcknowledgePayment, Record::Transaction { order, transaction }) => {
+                AcknowledgePayment { order: order.clone(), payment: transaction.reference.clone() }.into()
+            }
+            (ActionKind::ExtendAuthorization, Record::Order(it)) => {
+                ExtendAuthorization { order: it.reference(), payment: payment_of(it) }.into()
+            }
+            (ActionKind::ExtendAuthorization, Record::Transaction { order, transaction }) => {
+                ExtendAuthorization { order: order.clone(), payment: transaction.reference.clone() }.into()
+            }
+            (ActionKind::CapturePayment, Record::Order(it)) => {
+                let amount = it.to_capture().map_err(|_| Unsuitable::MixedCurrencies)?;
+                let amount = amount.filter(|it| it.amount > Decimal::ZERO).ok_or(Unsuitable::NothingToCapture)?;
+                CapturePayment { order: it.reference(), payment: payment_of(it), amount: Some(amount), shipment: None }.into()
+            }
+            (ActionKind::CapturePayment, Record::Shipment(it)) => {
+                if !it.lines.is_empty() {
+                    return Err(Unsuitable::PartialShipment);
+                }
+                CapturePayment { order: it.order.clone(), payment: None, amount: None, shipment: Some(it.clone()) }.into()
+            }
+            (ActionKind::CancelPayment, Record::Order(it)) => {
+                it.cancelled_at.ok_or(Unsuitable::NotCancelled)?;
+                CancelPayment { order: it.reference(), payment: payment_of(it), reason: it.cancel_reason.clone() }.into()
+            }
+            (ActionKind::BookShipment, Record::Order(it)) => BookShipment { booking: Box::new(Booking::of(it)?) }.into(),
+            (ActionKind::CancelShipment, Record::Order(it)) => {
+                it.cancelled_at.ok_or(Unsuitable::NotCancelled)?;
+                CancelShipment { order: it.reference() }.into()
+            }
+            (ActionKind::RecordTracking, Record::Shipment(it)) => RecordTracking { shipment: it.clone() }.into(),
             (ActionKind::RecordRefund, Record::Refund(it)) => RecordRefund { refund: it.clone() }.into(),
             (ActionKind::RefundOrder, Record::Refund(it)) => RefundOrder { refund: it.clone() }.into(),
             (ActionKind::UpsertCustomer, Record::Customer(it)) => UpsertCustomer { customer: it.clone() }.into(),
@@ -199,6 +283,13 @@ impl Action {
             Self::PushOrder(it) => order(&it.order.reference()),
             Self::CancelOrder(it) => order(&it.order),
             Self::RecordPayment(it) => order(&it.order),
+            Self::AcknowledgePayment(it) => order(&it.order),
+            Self::CapturePayment(it) => order(&it.order),
+            Self::CancelPayment(it) => order(&it.order),
+            Self::ExtendAuthorization(it) => order(&it.order),
+            Self::BookShipment(it) => order(&it.booking.order),
+            Self::CancelShipment(it) => order(&it.order),
+            Self::RecordTracking(it) => order(&it.shipment.order),
             Self::RecordRefund(it) => order(&it.refund.order),
             Self::RefundOrder(it) => order(&it.refund.order),
             Self::UpsertCustomer(it) => EntityRef::new(EntityKind::Customer, &it.customer.id),
@@ -222,6 +313,7 @@ impl Change {
         let order = match &self.record {
             Record::Refund(it) => &it.order,
             Record::Transaction { order, .. } => order,
+            Record::Dispute(it) => &it.order,
             Record::Shipment(it) => &it.order,
             _ => return self.entity.clone(),
         };

@@ -1,6 +1,8 @@
 //! What an event means: a topic, the entity it is about, and the record as it stood.
 
-use crate::{Customer, Order, OrderRef, Price, PrivacyRequest, Product, Refund, Shipment, StockLevel, Transaction};
+use crate::{
+    Customer, Dispute, Order, OrderRef, Payout, Price, PrivacyRequest, Product, Refund, Shipment, StockLevel, Transaction,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -91,6 +93,12 @@ names! {
         OrderDeleted = "order.deleted",
         RefundCreated = "refund.created",
         TransactionCreated = "transaction.created",
+        /// An authorisation will lapse soon and nothing was captured.
+        TransactionExpiring = "transaction.expiring",
+        DisputeCreated = "dispute.created",
+        DisputeUpdated = "dispute.updated",
+        PayoutCreated = "payout.created",
+        PayoutUpdated = "payout.updated",
         ShipmentCreated = "shipment.created",
         ShipmentUpdated = "shipment.updated",
         ProductCreated = "product.created",
@@ -115,6 +123,8 @@ names! {
         Order = "order",
         Refund = "refund",
         Transaction = "transaction",
+        Dispute = "dispute",
+        Payout = "payout",
         Shipment = "shipment",
         Product = "product",
         Stock = "stock",
@@ -136,7 +146,9 @@ impl Topic {
             | Self::OrderCancelled
             | Self::OrderDeleted => EntityKind::Order,
             Self::RefundCreated => EntityKind::Refund,
-            Self::TransactionCreated => EntityKind::Transaction,
+            Self::TransactionCreated | Self::TransactionExpiring => EntityKind::Transaction,
+            Self::DisputeCreated | Self::DisputeUpdated => EntityKind::Dispute,
+            Self::PayoutCreated | Self::PayoutUpdated => EntityKind::Payout,
             Self::ShipmentCreated | Self::ShipmentUpdated => EntityKind::Shipment,
             Self::ProductCreated | Self::ProductUpdated | Self::ProductDeleted => EntityKind::Product,
             Self::StockChanged => EntityKind::Stock,
@@ -158,6 +170,8 @@ pub enum Record {
         order: OrderRef,
         transaction: Transaction,
     },
+    Dispute(Box<Dispute>),
+    Payout(Box<Payout>),
     Shipment(Box<Shipment>),
     Product(Box<Product>),
     Stock(StockLevel),
@@ -179,6 +193,8 @@ impl Record {
             Self::Order(it) => Some(it.updated_at),
             Self::Refund(it) => Some(it.created_at),
             Self::Transaction { transaction, .. } => Some(transaction.processed_at),
+            Self::Dispute(it) => Some(it.updated_at),
+            Self::Payout(it) => Some(it.updated_at),
             Self::Shipment(it) => Some(it.updated_at),
             Self::Product(it) => Some(it.updated_at),
             Self::Stock(it) => Some(it.as_of),
@@ -217,6 +233,7 @@ impl Change {
             Record::Order(it) => it.reference(),
             Record::Refund(it) => it.order.clone(),
             Record::Transaction { order, .. } => order.clone(),
+            Record::Dispute(it) => it.order.clone(),
             Record::Shipment(it) => it.order.clone(),
             Record::Nudge | Record::Deleted if self.entity.kind == EntityKind::Order => {
                 OrderRef { id: Some(self.entity.id.clone()), number: None }

@@ -1,6 +1,6 @@
 //! What Spindel itself keeps account of: events that came in, deliveries, their states and attempts.
 
-use crate::{ActionKind, EntityRef, Mention, UnknownName, Version, change::names};
+use crate::{ActionKind, Change, EntityRef, Mention, UnknownName, Version, change::names};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -52,6 +52,8 @@ names! {
     Cause, "cause" {
         Webhook = "webhook",
         Poll = "poll",
+        /// An action brought it about: a booked parcel.
+        Action = "action",
         Reconcile = "reconcile",
         Replay = "replay",
     }
@@ -328,7 +330,7 @@ pub struct Exchange {
 }
 
 /// What a performed action left at the destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Performed {
     /// The destination's own id of the lane's entity, kept as a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -336,6 +338,23 @@ pub struct Performed {
     /// The destination already had it so.
     #[serde(default)]
     pub unchanged: bool,
+    /// What happened at the destination by it, told as if the destination had sent it: the parcel that was booked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Papers that came of it, kept for people: labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
+}
+
+/// A paper that a vendor made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// `label-370438101268058536.pdf`
+    pub name: String,
+    /// `application/pdf`, `x-application/zpl`
+    pub media_type: String,
+    /// Standard base64 with padding.
+    pub base64: String,
 }
 
 /// A record at the destination.
@@ -357,13 +376,23 @@ impl Performed {
     }
 
     pub fn at(id: impl Into<String>) -> Self {
-        Self { reference: Some(Reference { id: id.into(), number: None }), unchanged: false }
+        Self { reference: Some(Reference { id: id.into(), number: None }), ..Self::default() }
     }
 
     pub fn numbered(mut self, number: impl Into<String>) -> Self {
         if let Some(reference) = &mut self.reference {
             reference.number = Some(number.into());
         }
+        self
+    }
+
+    pub fn telling(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    pub fn with(mut self, document: Document) -> Self {
+        self.documents.push(document);
         self
     }
 }

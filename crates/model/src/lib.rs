@@ -5,6 +5,7 @@
 //! Only data lives here: no I/O, no async, nothing that knows a vendor.
 
 mod action;
+mod booking;
 mod change;
 mod clock;
 mod customer;
@@ -13,14 +14,17 @@ mod filter;
 mod flow;
 mod money;
 mod order;
+mod payment;
 mod privacy;
 mod product;
+mod rate;
 mod refund;
 mod shipment;
 mod specimen;
 mod stock;
 
 pub use action::*;
+pub use booking::*;
 pub use change::*;
 pub use clock::*;
 pub use customer::*;
@@ -29,8 +33,10 @@ pub use filter::*;
 pub use flow::*;
 pub use money::*;
 pub use order::*;
+pub use payment::*;
 pub use privacy::*;
 pub use product::*;
+pub use rate::*;
 pub use refund::*;
 pub use shipment::*;
 pub use specimen::*;

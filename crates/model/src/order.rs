@@ -103,6 +103,9 @@ pub struct OrderLine {
     pub variant_id: Option<String>,
     pub title: String,
     pub kind: LineKind,
+    /// Weight of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grams: Option<Decimal>,
     /// After edits, before refunds: what the ERP books.
     pub quantity: Decimal,
     /// As first ordered.
@@ -182,6 +185,9 @@ pub struct ShippingLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     pub title: String,
+    /// The carrier's id of the pick-up point that the buyer chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_point: Option<String>,
     pub price: MoneyBag,
     #[serde(default)]
     pub discounts: Vec<DiscountShare>,
@@ -267,9 +273,12 @@ pub struct Transaction {
     pub status: TransactionStatus,
     pub amount: Money,
     pub processed_at: Timestamp,
-    /// The provider's own reference.
+    /// The provider's own reference of the payment that this movement belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// When an authorisation lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     #[serde(default)]
     pub test: bool,
 }
@@ -303,6 +312,37 @@ pub struct OrderRef {
 }
 
 impl Order {
+    pub fn physical_lines(&self) -> impl Iterator<Item = &OrderLine> {
+        self.lines.iter().filter(|line| line.kind == LineKind::Physical && line.quantity > Decimal::ZERO)
+    }
+
+    /// The provider's reference of the payment: of its authorisation, else of the first movement that names one.
+    pub fn payment(&self) -> Option<&str> {
+        let held = self.transactions.iter().filter(|it| it.status == TransactionStatus::Success);
+        let authorised = held.clone().filter(|it| it.kind == TransactionKind::Authorization);
+        authorised.chain(held).find_map(|it| it.reference.as_deref())
+    }
+
+    /// What is authorised for this order and not captured yet, and no more than the order costs now.
+    /// `None` when nothing was authorised.
+    pub fn to_capture(&self) -> Result<Option<Money>, MoneyError> {
+        let sum = |kinds: &[TransactionKind], currency| {
+            self.transactions
+                .iter()
+                .filter(|it| it.status == TransactionStatus::Success && kinds.contains(&it.kind))
+                .try_fold(Money::zero(currency), |sum, it| sum.try_add(it.amount))
+        };
+        let authorised = |it: &&Transaction| it.status == TransactionStatus::Success && it.kind == TransactionKind::Authorization;
+        let Some(first) = self.transactions.iter().find(authorised) else { return Ok(None) };
+        let currency = first.amount.currency;
+        let grand = &self.totals.grand;
+        let due = if grand.shop.currency == currency { grand.shop } else { grand.presentment };
+        let held = sum(&[TransactionKind::Authorization], currency)?;
+        let wanted = if due.currency == currency && due.amount < held.amount { due } else { held };
+        let taken = sum(&[TransactionKind::Capture, TransactionKind::Sale], currency)?;
+        Ok(Some(wanted.try_sub(taken)?))
+    }
+
     pub fn reference(&self) -> OrderRef {
         OrderRef { id: Some(self.id.clone()), number: Some(self.number.clone()) }
     }

@@ -1,6 +1,6 @@
 //! Money given back: with goods or without, paid out or still pending.
 
-use crate::{MoneyBag, OrderRef, Transaction};
+use crate::{Money, MoneyBag, MoneyError, OrderRef, Transaction, TransactionKind, TransactionStatus};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Refund {
     pub id: String,
     pub order: OrderRef,
+    /// The provider's reference of the payment that is given back, where the source knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<String>,
     pub created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -54,4 +57,20 @@ pub enum Restock {
 pub struct RefundAdjustment {
     pub reason: String,
     pub amount: MoneyBag,
+}
+
+impl Refund {
+    /// What is still to be given back, in the currency that the buyer paid in: the total less what the source says went out.
+    pub fn outstanding(&self) -> Result<Money, MoneyError> {
+        let gone =
+            self.transactions.iter().filter(|it| it.kind == TransactionKind::Refund && it.status == TransactionStatus::Success);
+        let mut left = match gone.clone().next() {
+            Some(it) if it.amount.currency == self.total.shop.currency => self.total.shop,
+            _ => self.total.presentment,
+        };
+        for transaction in gone {
+            left = left.try_sub(transaction.amount)?;
+        }
+        Ok(left)
+    }
 }

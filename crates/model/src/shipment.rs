@@ -10,6 +10,9 @@ pub struct Shipment {
     pub id: String,
     pub order: OrderRef,
     pub state: ShipmentState,
+    /// The carrier's own code of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_state: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     #[serde(default)]
@@ -24,14 +27,41 @@ pub struct Shipment {
     pub updated_at: Timestamp,
 }
 
+/// Where the goods are; the carrier's own code stays in [`Shipment::raw_state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipmentState {
     Pending,
+    /// The carrier knows of it and does not have it yet.
+    Booked,
+    /// The shop, or the ERP, says that it left.
     Shipped,
+    InTransit,
+    Delayed,
+    OutForDelivery,
+    ReadyForPickup,
+    /// Nobody was there.
+    Attempted,
     Delivered,
+    /// Something is wrong that a person must look at.
+    Exception,
+    Returning,
+    Returned,
+    Lost,
     Cancelled,
     Failed,
+}
+
+impl ShipmentState {
+    /// Nothing more will happen to it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Delivered | Self::Returned | Self::Lost | Self::Cancelled | Self::Failed)
+    }
+
+    /// It left the shop.
+    pub fn has_left(self) -> bool {
+        !matches!(self, Self::Pending | Self::Booked | Self::Cancelled | Self::Failed)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -182,6 +182,13 @@ pub enum DeliveriesCommand {
     List(DeliveryFilterArgs),
     /// One delivery with its action and all its attempts
     Show { id: spindel_model::DeliveryId },
+    /// The papers that came of a delivery, such as labels
+    Documents {
+        id: spindel_model::DeliveryId,
+        /// Write them into this folder
+        #[arg(long, value_name = "FOLDER")]
+        save: Option<std::path::PathBuf>,
+    },
     /// Try again now; what arrived is left alone
     Retry {
         #[command(flatten)]

@@ -6,6 +6,7 @@
 mod admission;
 mod content;
 mod failure;
+mod papers;
 mod postgres;
 mod recent;
 mod rules;
@@ -18,7 +19,7 @@ pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{Options, SqliteStore};
 pub use types::*;
 
-use spindel_model::{Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
+use spindel_model::{Delivery, DeliveryId, Document, Event, EventId, Rejected, Timestamp};
 use std::{future::Future, pin::Pin};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -96,6 +97,10 @@ pub trait Store: Send + Sync + 'static {
     fn trace_order(&self, number: &str) -> StoreResult<'_, Trace>;
     /// How many events and deliveries stand in each state. For people: reads whole indexes.
     fn counts(&self) -> StoreResult<'_, Counts>;
+
+    /// Keeps the papers that came of a delivery, in place of those it had.
+    fn keep_documents(&self, of: DeliveryId, documents: Vec<Document>, now: Timestamp) -> StoreResult<'_, ()>;
+    fn documents(&self, of: DeliveryId) -> StoreResult<'_, Vec<Document>>;
 
     // --- duties and housekeeping
 

@@ -27,6 +27,7 @@ pub(crate) enum Part {
     Action,
     Exchanges,
     KeyCheck,
+    Documents,
 }
 
 /// Seals and opens payloads.

@@ -1,5 +1,8 @@
-//! The other way round: asks systems that send no webhooks what changed, with a durable cursor.
+//! The other way round: asks systems that send no webhooks what changed, with a durable cursor; and looks after the webhooks of
+//! those that do.
 
 mod poll;
+mod subscriptions;
 
 pub use poll::*;
+pub use subscriptions::*;

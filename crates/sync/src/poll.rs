@@ -125,11 +125,27 @@ impl Poller {
     pub async fn round(&self, from: &str, kind: EntityKind) -> Result<usize, PollError> {
         let wiring = self.engine.wiring();
         let account = wiring.account(from).ok_or_else(|| PollError::Unable(from.to_owned(), kind))?;
-        let mut cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
+        let cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
+        self.pages(account, kind, cursor, kind.as_str()).await
+    }
+
+    /// The same from a cursor on that is no part of any regular poll.
+    pub(crate) async fn gap(&self, account: &Account, kind: EntityKind, from: Cursor) -> Result<usize, PollError> {
+        self.pages(account, kind, Some(from), &format!("gap {kind}")).await
+    }
+
+    async fn pages(
+        &self,
+        account: &Account,
+        kind: EntityKind,
+        mut cursor: Option<Cursor>,
+        kept_as: &str,
+    ) -> Result<usize, PollError> {
+        let from = account.name.as_str();
         let mut new = 0;
         for _ in 0..MOST_PAGES {
             let page = self.page(account, kind, cursor.as_ref()).await?;
-            let moved = CursorMove { connection: from.to_owned(), kind: kind.as_str().to_owned(), cursor: page.cursor.0.clone() };
+            let moved = CursorMove { connection: from.to_owned(), kind: kept_as.to_owned(), cursor: page.cursor.0.clone() };
             let events = page.changes.iter().map(|change| self.event(from, change)).collect();
             for appended in self.store.append_page(events, moved).await? {
                 if let Appended::New(id) = appended {

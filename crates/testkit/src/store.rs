@@ -88,6 +88,7 @@ macro_rules! store_suite {
             upkeep {
                 a_duty_is_held_by_one_node_at_a_time
                 a_setting_is_kept
+                documents_are_kept_beside_their_delivery_until_they_are_old
                 only_what_has_ended_is_deleted
                 a_probe_writes
             }

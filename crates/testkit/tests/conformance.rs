@@ -112,7 +112,7 @@ impl<const DEFECT: u8> Connector for Toy<DEFECT> {
 }
 
 impl<const DEFECT: u8> Receive for Toy<DEFECT> {
-    fn proof(&self) -> Proof {
+    fn proof(&self, _kept: &[spindel_connect::Secret]) -> Proof {
         match DEFECT {
             BELIEVES_EVERYBODY => Proof::InsecureUnsigned,
             _ => Proof::hmac("x-sig").secrets(std::slice::from_ref(&self.secret)),

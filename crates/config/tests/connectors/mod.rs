@@ -1,11 +1,11 @@
-//! Two small connectors for the tests of the config: a shop that sends webhooks, and an ERP that is polled.
+//! Three small connectors for the tests of the config: a shop that sends webhooks, an ERP that is polled, and a carrier.
 
 use serde::Deserialize;
 use spindel_connect::*;
-use spindel_model::{Order, Performed, PushOrder, SetStock, StockLevel, Timestamp};
+use spindel_model::{BookShipment, Order, Performed, PushOrder, Rate, RateRequest, SetStock, StockLevel, Timestamp};
 use std::collections::BTreeMap;
 
-pub static CATALOG: &[Entry] = &[entry::<Ledger>(), entry::<Stall>()];
+pub static CATALOG: &[Entry] = &[entry::<Ledger>(), entry::<Parcels>(), entry::<Stall>()];
 
 /// A shop.
 pub struct Stall {
@@ -75,7 +75,7 @@ impl Connector for Stall {
 }
 
 impl Receive for Stall {
-    fn proof(&self) -> Proof {
+    fn proof(&self, _kept: &[spindel_connect::Secret]) -> Proof {
         Proof::Hmac(Proof::hmac("x-stall-signature"))
     }
 
@@ -144,5 +144,41 @@ impl Perform<PushOrder> for Ledger {
 impl Poll<StockLevel> for Ledger {
     async fn page(&self, _: &Api, _: Option<&Cursor>, _: Timestamp) -> Result<Page, CallError> {
         Ok(Page { changes: Vec::new(), cursor: Cursor(String::new()), more: false })
+    }
+}
+
+/// A carrier: it tells of the parcels that were booked with it, and sends nothing.
+pub struct Parcels;
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParcelsConfig {}
+
+impl Connector for Parcels {
+    const INFO: Info = Info { id: "parcels", name: "Parcels", kind: Kind::Shipping, about: "a carrier for tests" };
+    type Config = ParcelsConfig;
+    const ABILITIES: &'static [Ability<Self>] = &[performs::<BookShipment, Self>(), quotes::<Self>()];
+    const FIXTURES: &'static [Fixture] = &[];
+
+    fn connect(_: ParcelsConfig) -> Result<(Self, Endpoint), ConfigError> {
+        Ok((Self, Endpoint::new("https://parcels.example.no", Auth::None)))
+    }
+
+    async fn probe(&self, _: &Api) -> Result<String, CallError> {
+        Ok("parcels".into())
+    }
+}
+
+impl Perform<BookShipment> for Parcels {
+    const REPEAT: Repeat = Repeat::Unsafe;
+
+    async fn perform(&self, _: &Api, _: Ask<'_, BookShipment>) -> Result<Performed, CallError> {
+        Err(CallError::transient("book_shipment", "not for tests"))
+    }
+}
+
+impl Quote for Parcels {
+    async fn quote(&self, _: &Api, _: &RateRequest) -> Result<Vec<Rate>, CallError> {
+        Ok(Vec::new())
     }
 }

@@ -177,6 +177,8 @@ impl Poll<Price> for Odoo {
                     amount: Money::new(product.lst_price.0, currency).rounded(),
                     compare_at: None,
                     includes_tax,
+                    sale_from: None,
+                    sale_until: None,
                     as_of,
                 }),
             });
@@ -274,6 +276,7 @@ impl Shipped {
                 id: picking.id.to_string(),
                 order,
                 state: ShipmentState::Shipped,
+                raw_state: None,
                 carrier: picking.carrier_id.as_ref().map(|it| it.name().to_owned()),
                 tracking: tracking.into_iter().collect(),
                 lines: self.lines.get(&picking.id).cloned().unwrap_or_default(),

@@ -2,6 +2,7 @@
 //!
 //! Facts are those of the Admin GraphQL API, 2026-07, and of the webhook bodies of the same version (REST shapes).
 
+mod checkout;
 mod graphql;
 mod perform;
 mod read;
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spindel_connect::{
     Ability, Api, Auth, BodyEncoding, Budget, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply,
-    Secret, Secrets, TokenGrant, Verdict, fixtures, performs, performs_batch, polls, reads, receives, subscribes,
+    Secret, Secrets, TokenGrant, Verdict, checks_out, fixtures, performs, performs_batch, polls, reads, receives, subscribes,
 };
 use spindel_model::{
     CancelOrder, CreateFulfilment, Currency, Order, Product, RefundOrder, SetPrice, SetStock, StockLevel, UpsertProduct,
@@ -93,6 +94,7 @@ impl Connector for Shopify {
         polls::<Product, Self>(),
         polls::<StockLevel, Self>(),
         subscribes(),
+        checks_out(),
     ];
 
     const FIXTURES: &'static [Fixture] = fixtures![
@@ -101,6 +103,7 @@ impl Connector for Shopify {
         "cancel_order_look_up_found",
         "cancel_order_look_up_nothing",
         "cancel_order_refused",
+        "checkout",
         "config",
         "create_fulfilment",
         "create_fulfilment_look_up_found",
@@ -254,17 +257,13 @@ fn auth(config: Config) -> Result<Auth, ConfigError> {
         (None, Some(_)) => "refresh_token",
         (None, None) => "client_credentials",
     };
-    Ok(Auth::Token(TokenGrant {
-        url: "/admin/oauth/access_token".into(),
-        encoding: BodyEncoding::Json,
-        fields: vec![
-            ("grant_type", Secret::new(grant_type)),
-            ("client_id", Secret::new(config.client_id)),
-            ("client_secret", config.client_secret),
-        ],
-        refresh_token: config.refresh_token,
-        header: (TOKEN_HEADER, ""),
-    }))
+    let fields = vec![
+        ("grant_type", Secret::new(grant_type)),
+        ("client_id", Secret::new(config.client_id)),
+        ("client_secret", config.client_secret),
+    ];
+    let grant = TokenGrant::new("/admin/oauth/access_token", BodyEncoding::Json, fields);
+    Ok(Auth::Token(TokenGrant { refresh_token: config.refresh_token, header: (TOKEN_HEADER, ""), ..grant }))
 }
 
 #[cfg(test)]

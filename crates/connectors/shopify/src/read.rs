@@ -152,6 +152,10 @@ impl Place {
             .map_err(|_| CallError::new("poll", ErrorClass::Bug, "the cursor is not one that this connector made"))
     }
 
+    fn since(at: Timestamp) -> Cursor {
+        Cursor(json!(Self { since: Some(at), ..Self::default() }).to_string())
+    }
+
     /// The page after this one, or the list after this list.
     fn page(self, changes: Vec<Change>, after: Option<String>) -> Page {
         let more = after.is_some();
@@ -211,6 +215,10 @@ impl Poll<Order> for Shopify {
         }
         Ok(place.page(changes, after))
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
+    }
 }
 
 fn order_change(order: Order) -> Change {
@@ -245,6 +253,10 @@ impl Poll<Product> for Shopify {
         }
         Ok(place.page(changes, after))
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
+    }
 }
 
 impl Poll<StockLevel> for Shopify {
@@ -268,6 +280,10 @@ impl Poll<StockLevel> for Shopify {
             changes.extend(fresh.map(stock_change));
         }
         Ok(place.page(changes, page.inventory_items.page_info.next()))
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
     }
 }
 

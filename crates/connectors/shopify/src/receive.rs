@@ -6,12 +6,12 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use spindel_connect::{ParseError, Proof, Receive, Verified};
+use spindel_connect::{ParseError, Proof, Receive, Secret, Verified};
 use spindel_model::{Change, EntityKind, EntityRef, OrderRef, PrivacyRequest, Record, Timestamp, Topic, Version};
 
 impl Receive for Shopify {
     /// HMAC-SHA256 over the raw body with the client secret, base64. No time is signed: only deduplication stops a replay.
-    fn proof(&self) -> Proof {
+    fn proof(&self, _kept: &[Secret]) -> Proof {
         Proof::hmac("shopify-hmac-sha256").or_header("x-shopify-hmac-sha256").base64().secrets(&self.secrets)
     }
 

@@ -17,7 +17,13 @@ fn shop(secrets: &[&str]) -> Shopify {
 
 fn incoming(headers: &[(&'static str, &str)], body: &str) -> Incoming {
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-    Incoming { method: http::Method::POST, uri: "/in/shop".into(), headers, body: Bytes::from(body.to_owned()) }
+    Incoming {
+        method: http::Method::POST,
+        uri: "/in/shop".into(),
+        origin: "https://hooks.example.no".into(),
+        headers,
+        body: Bytes::from(body.to_owned()),
+    }
 }
 
 fn delivery(headers: &[(&'static str, &str)], body: &str) -> Verified {
@@ -26,7 +32,7 @@ fn delivery(headers: &[(&'static str, &str)], body: &str) -> Verified {
 }
 
 fn check(shop: &Shopify, headers: &[(&'static str, &str)], body: &str) -> Result<Verified, Unproven> {
-    shop.proof().check(incoming(headers, body), Timestamp::UNIX_EPOCH)
+    shop.proof(&[]).check(incoming(headers, body), Timestamp::UNIX_EPOCH)
 }
 
 const KITTIES: (&str, &str, &str) = ("kitties are cute", r#"{"foo": "bar"}"#, "whZTLhA7huY97fFO2wQU8i6CSxBGsM289q1MWkxqp2g=");

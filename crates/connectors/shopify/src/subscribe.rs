@@ -6,7 +6,7 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use spindel_connect::{Api, CallError, Subscribe, Subscription};
+use spindel_connect::{Api, CallError, Registered, Subscribe, Subscription};
 
 /// Topics as webhooks carry them, and as GraphQL names them. There is no rule: the slash stands after the resource.
 const NAMES: &[(&str, &str)] = &[
@@ -40,21 +40,21 @@ const NAMES: &[(&str, &str)] = &[
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
-    webhook_subscriptions: Nodes<Registered>,
+    webhook_subscriptions: Nodes<Node>,
 }
 
 #[derive(Deserialize)]
-struct Registered {
+struct Node {
     id: String,
     topic: String,
     uri: String,
 }
 
-impl From<Registered> for Subscription {
-    fn from(it: Registered) -> Self {
+impl From<Node> for Subscription {
+    fn from(it: Node) -> Self {
         let known = NAMES.iter().find(|(_, name)| *name == it.topic);
         let topic = known.map_or_else(|| it.topic.to_ascii_lowercase(), |(topic, _)| (*topic).to_owned());
-        Self { id: it.id, topic, address: it.uri }
+        Self::new(it.id, topic, it.uri)
     }
 }
 
@@ -98,7 +98,7 @@ impl Subscribe for Shopify {
         Ok(found)
     }
 
-    async fn register(&self, api: &Api, topic: &str, address: &str) -> Result<Subscription, CallError> {
+    async fn register(&self, api: &Api, topic: &str, address: &str) -> Result<Registered, CallError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Made {
@@ -107,7 +107,7 @@ impl Subscribe for Shopify {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Outcome {
-            webhook_subscription: Option<Registered>,
+            webhook_subscription: Option<Node>,
             user_errors: Vec<UserError>,
         }
         let operation = SUBSCRIBE.name;
@@ -118,7 +118,8 @@ impl Subscribe for Shopify {
         let Made { webhook_subscription_create: outcome } = self.ask(api, SUBSCRIBE, variables).await?;
         refused(operation, &outcome.user_errors)?;
         let made = outcome.webhook_subscription;
-        made.map(Into::into).ok_or_else(|| CallError::unexpected(operation, "neither a subscription nor an error came back"))
+        made.map(|it| Subscription::from(it).into())
+            .ok_or_else(|| CallError::unexpected(operation, "neither a subscription nor an error came back"))
     }
 }
 

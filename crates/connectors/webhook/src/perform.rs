@@ -36,7 +36,7 @@ fn sign(secrets: &[spindel_connect::Secret], ask: &Ask<'_, SendChange>, body: Ve
     let id = format!("msg_{}", ask.key.simple());
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", HeaderValue::from_str(&id).map_err(|error| unsigned(error.to_string()))?);
-    let mut request = Incoming { method: Method::POST, uri: String::new(), headers, body: body.into() };
+    let mut request = Incoming { method: Method::POST, uri: String::new(), origin: String::new(), headers, body: body.into() };
     Proof::standard_webhooks(secrets).sign(&mut request, ask.now).map_err(|why| unsigned(why.to_string()))?;
     Ok(request)
 }

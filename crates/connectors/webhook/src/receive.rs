@@ -6,11 +6,11 @@ use crate::{
     wire::{Envelope, bare_change},
 };
 use serde::Deserialize;
-use spindel_connect::{ParseError, Proof, Receive, Verified};
+use spindel_connect::{ParseError, Proof, Receive, Secret, Verified};
 use spindel_model::{Change, Topic};
 
 impl Receive for Webhook {
-    fn proof(&self) -> Proof {
+    fn proof(&self, _kept: &[Secret]) -> Proof {
         let Some(receiver) = &self.receiver else {
             // Without secrets nothing is believed.
             return Proof::standard_webhooks(&[]);

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use spindel_connect::{ParseError, parse};
 use spindel_model::{
-    Change, Customer, EntityKind, EntityRef, Order, OrderRef, Price, Product, Record, Refund, Shipment, StockLevel, Timestamp,
-    Topic, Transaction, Version,
+    Change, Customer, Dispute, EntityKind, EntityRef, Order, OrderRef, Payout, Price, Product, Record, Refund, Shipment,
+    StockLevel, Timestamp, Topic, Transaction, Version,
 };
 
 #[derive(Deserialize)]
@@ -41,6 +41,8 @@ fn kind_of(record: &Record) -> Option<EntityKind> {
         Record::Order(_) => EntityKind::Order,
         Record::Refund(_) => EntityKind::Refund,
         Record::Transaction { .. } => EntityKind::Transaction,
+        Record::Dispute(_) => EntityKind::Dispute,
+        Record::Payout(_) => EntityKind::Payout,
         Record::Shipment(_) => EntityKind::Shipment,
         Record::Product(_) => EntityKind::Product,
         Record::Stock(_) => EntityKind::Stock,
@@ -69,6 +71,14 @@ pub(crate) fn bare_change(topic: Topic, body: &[u8]) -> Result<Change, ParseErro
         EntityKind::Transaction => {
             let Payment { order, transaction } = parse(body)?;
             (transaction.id.clone(), transaction.processed_at.into(), Record::Transaction { order, transaction })
+        }
+        EntityKind::Dispute => {
+            let it: Dispute = parse(body)?;
+            (it.id.clone(), it.updated_at.into(), Record::Dispute(Box::new(it)))
+        }
+        EntityKind::Payout => {
+            let it: Payout = parse(body)?;
+            (it.id.clone(), it.updated_at.into(), Record::Payout(Box::new(it)))
         }
         EntityKind::Shipment => {
             let it: Shipment = parse(body)?;

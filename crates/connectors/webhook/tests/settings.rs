@@ -29,6 +29,7 @@ fn request(headers: &[(&'static str, &str)], body: impl Into<String>) -> Incomin
     Incoming {
         method: http::Method::POST,
         uri: "/in/erp".into(),
+        origin: "https://hooks.example.no".into(),
         headers: headers.collect(),
         body: body.into().into_bytes().into(),
     }
@@ -50,7 +51,7 @@ fn an_hmac_of_the_body_is_believed_in_the_form_of_the_settings() {
     let sender = Proof::hmac("x-signature").digest(spindel_connect::Digest::Sha512).base64().prefix("sha512=");
     sender.secrets(&[Secret::new("old")]).sign(&mut incoming, at(NOW)).unwrap();
 
-    let verified = connection.proof().unwrap().check(incoming, at(NOW)).unwrap();
+    let verified = connection.proof(&[]).unwrap().check(incoming, at(NOW)).unwrap();
     assert_eq!(connection.topic(&verified).unwrap().unwrap(), "stock.changed");
     assert_eq!(connection.delivery_key(&verified).as_deref(), Some("17"));
     let change = connection.changes(&verified).unwrap().unwrap().remove(0);
@@ -62,7 +63,7 @@ fn a_time_that_is_signed_must_be_near() {
     let connection = receiving(json!({
         "scheme": "hmac", "header": "x-sig", "timestamp_header": "x-time", "tolerance": "30s", "secrets": "s", "topic": "order.created"
     }));
-    let proof = connection.proof().unwrap();
+    let proof = connection.proof(&[]).unwrap();
     let mut incoming = request(&[], "{}");
     proof.sign(&mut incoming, at(NOW)).unwrap();
     assert!(proof.check(incoming.clone(), at(NOW + 30)).is_ok());
@@ -74,7 +75,7 @@ fn a_time_that_is_signed_must_be_near() {
 #[test]
 fn a_token_in_a_header_is_believed() {
     let connection = receiving(json!({ "scheme": "token", "header": "x-token", "secrets": "t0ken", "topic_header": "x-topic" }));
-    let proof = connection.proof().unwrap();
+    let proof = connection.proof(&[]).unwrap();
     assert!(proof.check(request(&[("x-token", "t0keN")], "{}"), at(NOW)).is_err());
     let verified = proof.check(request(&[("x-token", "t0ken"), ("x-topic", "order.deleted")], r#"{"id":"7"}"#), at(NOW)).unwrap();
     let change = connection.changes(&verified).unwrap().unwrap().remove(0);
@@ -88,7 +89,7 @@ fn signing_secrets_serve_for_receiving_too() {
     let connection = connect(json!({
         "url": "https://erp.example.com/", "signing_secrets": "whsec_c2hhcmVk", "receive": { "scheme": "standard-webhooks" }
     }));
-    let proof = connection.unwrap().proof().unwrap();
+    let proof = connection.unwrap().proof(&[]).unwrap();
     let mut incoming = request(&[("webhook-id", "m")], "{}");
     Proof::standard_webhooks(&[Secret::new("c2hhcmVk")]).sign(&mut incoming, at(NOW)).unwrap();
     assert!(proof.check(incoming, at(NOW)).is_ok());
@@ -99,7 +100,7 @@ fn a_connection_that_does_not_receive_believes_nothing() {
     let connection = connect(json!({ "url": "https://erp.example.com/", "signing_secrets": "whsec_c2hhcmVk" })).unwrap();
     let mut incoming = request(&[("webhook-id", "m")], "{}");
     Proof::standard_webhooks(&[Secret::new("c2hhcmVk")]).sign(&mut incoming, at(NOW)).unwrap();
-    assert!(connection.proof().unwrap().check(incoming, at(NOW)).is_err());
+    assert!(connection.proof(&[]).unwrap().check(incoming, at(NOW)).is_err());
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn bare_records_of_every_kind_become_changes() {
         let connection = receiving(json!({ "scheme": "token", "header": "x-token", "secrets": "t", "topic": topic.as_str() }));
         let sent = specimen_change(topic);
         let incoming = request(&[("x-token", "t")], bare(&sent.record));
-        let verified = connection.proof().unwrap().check(incoming, at(NOW)).unwrap();
+        let verified = connection.proof(&[]).unwrap().check(incoming, at(NOW)).unwrap();
         let change = connection.changes(&verified).unwrap().unwrap().remove(0);
         assert_eq!((change.entity, change.record), (sent.entity, sent.record), "{kind}");
     }
@@ -127,7 +128,7 @@ fn bare_records_of_every_kind_become_changes() {
 #[test]
 fn a_record_of_another_kind_than_its_topic_is_refused() {
     let connection = receiving(json!({ "scheme": "standard-webhooks", "secrets": "s" }));
-    let proof = connection.proof().unwrap();
+    let proof = connection.proof(&[]).unwrap();
     let record = serde_json::to_value(specimen_change(Topic::PriceChanged).record).unwrap();
     let body = json!({
         "type": "stock.changed",
@@ -171,8 +172,14 @@ async fn what_one_spindel_sends_another_understands() {
         let receiver = receiving(json!({ "scheme": "standard-webhooks", "secrets": secret }));
         for topic in Topic::ALL {
             let sent = send(&*sender, *topic, NOW).await;
-            let incoming = Incoming { method: sent.method, uri: "/in/a".into(), headers: sent.headers, body: sent.body };
-            let verified = receiver.proof().unwrap().check(incoming, at(NOW + 60)).unwrap();
+            let incoming = Incoming {
+                method: sent.method,
+                uri: "/in/a".into(),
+                origin: "https://hooks.example.no".into(),
+                headers: sent.headers,
+                body: sent.body,
+            };
+            let verified = receiver.proof(&[]).unwrap().check(incoming, at(NOW + 60)).unwrap();
             assert_eq!(receiver.topic(&verified).unwrap().unwrap(), topic.as_str());
             assert_eq!(receiver.changes(&verified).unwrap().unwrap(), [specimen_change(*topic)], "{topic}");
         }

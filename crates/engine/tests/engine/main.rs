@@ -13,3 +13,4 @@ mod read_back;
 mod slots;
 mod vendor;
 mod world;
+mod yields;

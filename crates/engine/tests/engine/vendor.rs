@@ -2,7 +2,7 @@
 
 use spindel_connect::{
     Answer as Handshake, Api, BoxFuture, CallError, Connection, Cursor, Described, Incoming, Info, Job, Kind, Page, ParseError,
-    Proof, Repeat, Subscription, Verified,
+    Proof, Registered, Repeat, Subscription, Verified,
 };
 use spindel_model::{Action, ActionKind, Change, Clock, EntityKind, Performed, Record, Timestamp};
 use std::{
@@ -18,6 +18,8 @@ pub enum Answer {
     Done,
     /// Done, and known there under this id.
     Known(&'static str),
+    /// Done, and this came of it.
+    Made(Box<Performed>),
     Fail(CallError),
     /// Nothing until it is released; then it is done.
     Hang,
@@ -198,6 +200,7 @@ impl Vendor {
         match self.answer(id) {
             Answer::Done => Ok(Performed::done()),
             Answer::Known(there) => Ok(Performed::at(there)),
+            Answer::Made(performed) => Ok(*performed),
             Answer::Fail(error) => Err(error),
             Answer::Hang => {
                 self.until_released(id).await;
@@ -280,7 +283,7 @@ impl Connection for Vendor {
         Some(Box::pin(async move { record }))
     }
 
-    fn proof(&self) -> Option<Proof> {
+    fn proof(&self, _kept: &[spindel_connect::Secret]) -> Option<Proof> {
         None
     }
 
@@ -318,7 +321,7 @@ impl Connection for Vendor {
         None
     }
 
-    fn subscribe<'a>(&'a self, _: &'a Api, _: &'a str, _: &'a str) -> Option<BoxFuture<'a, Result<Subscription, CallError>>> {
+    fn subscribe<'a>(&'a self, _: &'a Api, _: &'a str, _: &'a str) -> Option<BoxFuture<'a, Result<Registered, CallError>>> {
         None
     }
 

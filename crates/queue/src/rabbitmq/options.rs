@@ -142,7 +142,16 @@ mod tests {
             assert_eq!(read, (host, port, vhost, user), "{address}");
             assert_eq!(options.password, password, "{address}");
         }
-        for address in ["localhost", "http://h", "amqp://", "amqp://h:x", "amqp://[::1", "amqp://h/%zz", "amqp://h/%+f", "amqp://h?heartbeat=1"] {
+        for address in [
+            "localhost",
+            "http://h",
+            "amqp://",
+            "amqp://h:x",
+            "amqp://[::1",
+            "amqp://h/%zz",
+            "amqp://h/%+f",
+            "amqp://h?heartbeat=1",
+        ] {
             assert!(Options::new(address, None).is_err(), "{address}");
         }
     }

@@ -5,9 +5,15 @@ use crate::{
     cli::{ChooseArgs, DeliveriesCommand, DeliveryFilterArgs, Global},
     output::{NOTHING_MATCHED, Out, moment},
 };
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use spindel_model::{Attempt, Delivery, DeliveryId, State};
 use spindel_store::{DeliveryDetail, DeliveryFilter, Store};
-use std::{process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Deliveries that one command changes at most; run it again for more.
 const AT_A_TIME: usize = 10_000;
@@ -19,6 +25,7 @@ pub async fn run(global: &Global, command: DeliveriesCommand, out: &Out) -> anyh
     match command {
         DeliveriesCommand::List(args) => list(&*store, args, out).await,
         DeliveriesCommand::Show { id } => show(&*store, id, out).await,
+        DeliveriesCommand::Documents { id, save } => documents(&*store, id, save.as_deref(), out).await,
         DeliveriesCommand::Retry { choose, rate } => retry(&*store, choose, rate, out).await,
         DeliveriesCommand::Discard { choose, why } => discard(&*store, choose, &why, out).await,
     }
@@ -101,6 +108,52 @@ async fn show(store: &dyn Store, id: DeliveryId, out: &Out) -> anyhow::Result<Ex
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// A document as `--json` prints it.
+#[derive(serde::Serialize)]
+struct Paper<'a> {
+    name: &'a str,
+    media_type: &'a str,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<PathBuf>,
+}
+
+async fn documents(store: &dyn Store, id: DeliveryId, save: Option<&Path>, out: &Out) -> anyhow::Result<ExitCode> {
+    let documents = store.documents(id).await?;
+    if documents.is_empty() {
+        out.refuse(&format!("delivery {id} has no documents"), "`spindel deliveries show` tells what came of it");
+        return Ok(ExitCode::from(NOTHING_MATCHED));
+    }
+    let mut papers = Vec::with_capacity(documents.len());
+    for document in &documents {
+        let content = STANDARD.decode(&document.base64).context("the document is damaged")?;
+        let saved = save.map(|folder| folder.join(file_name(&document.name)));
+        if let Some(path) = &saved {
+            std::fs::write(path, &content).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        papers.push(Paper { name: &document.name, media_type: &document.media_type, bytes: content.len(), saved });
+    }
+    out.show(&papers, |out| {
+        let saved = |it: &Paper| it.saved.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let rows = papers.iter().map(|it| vec![it.name.to_owned(), it.media_type.to_owned(), it.bytes.to_string(), saved(it)]);
+        out.table(&["document", "type", "bytes", "saved as"], rows);
+        if save.is_none() {
+            out.hint("--save FOLDER writes them");
+        }
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A vendor's name for it, fit for a file of ours and for no other folder.
+fn file_name(name: &str) -> String {
+    let fit = |char: char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '_' };
+    let name: String = name.chars().take(120).map(fit).collect();
+    match name.trim_start_matches('.') {
+        "" => "document".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 fn action(detail: &DeliveryDetail) -> Option<serde_json::Value> {

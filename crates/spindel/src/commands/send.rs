@@ -4,12 +4,14 @@ use super::load;
 use crate::{
     cli::{Global, SendArgs},
     output::{FAILED, NOTHING_MATCHED, Out, UNREACHABLE},
+    server,
 };
 use anyhow::Context as _;
 use serde_json::json;
 use spindel_config::{ConnectionSettings, Settings};
-use spindel_connect::Incoming;
+use spindel_connect::{Example, Incoming, Secret};
 use spindel_model::Clock;
+use spindel_sync::kept_secrets;
 use std::process::ExitCode;
 
 pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<ExitCode> {
@@ -32,9 +34,23 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
             &format!("connector `{}` has {}", connection.entry.info.id, known.join(", ")),
         ));
     };
-    let request = signed(connection, &fixture.example()?)?;
+    let kept = match server::open_store(&loaded.settings.store).await {
+        Ok(store) => kept_secrets(&*store, &args.connection).await.unwrap_or_default(),
+        // It may be on another machine: then the settings must do.
+        Err(_) => Vec::new(),
+    };
     let base = args.to.clone().unwrap_or_else(|| base_url(&loaded.settings));
-    post(&format!("{}/in/{}", base.trim_end_matches('/'), args.connection), request, out).await
+    let base = base.trim_end_matches('/');
+    // Signed for the address under which the server takes itself to be known, and sent to where it is.
+    let public = loaded.settings.server.public_url.as_ref().map(ToString::to_string);
+    let known = public.as_deref().unwrap_or(base).trim_end_matches('/');
+    let (origin, prefix) = match known.find("://").and_then(|at| Some(at + 3 + known[at + 3..].find('/')?)) {
+        Some(at) => known.split_at(at),
+        None => (known, ""),
+    };
+    let request = signed(connection, &fixture.example()?, (origin, prefix), &kept)?;
+    let path = request.uri.strip_prefix(prefix).unwrap_or(&request.uri);
+    post(&format!("{base}{path}"), request.clone(), out).await
 }
 
 fn unknown(out: &Out, what: &str, name: &str, hint: &str) -> ExitCode {
@@ -50,17 +66,33 @@ fn base_url(settings: &Settings) -> String {
     format!("http://{address}")
 }
 
-fn signed(connection: &ConnectionSettings, example: &spindel_connect::Example) -> anyhow::Result<Incoming> {
+fn signed(
+    connection: &ConnectionSettings,
+    example: &Example,
+    (origin, prefix): (&str, &str),
+    kept: &[Secret],
+) -> anyhow::Result<Incoming> {
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     for (name, value) in &example.headers {
         headers.insert(http::HeaderName::try_from(name)?, value.parse()?);
     }
-    let uri = format!("/in/{}", connection.name);
-    let mut request = Incoming { method: http::Method::POST, uri, headers, body: example.body_bytes() };
-    let proof = connection.connection.proof().context("this connection receives no webhooks")?;
+    let query = example.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut request = Incoming {
+        method: http::Method::POST,
+        uri: format!("{prefix}/in/{}{query}", connection.name),
+        origin: origin.to_owned(),
+        headers,
+        body: example.body_bytes(),
+    };
+    let proof = connection.connection.proof(kept).context("this connection receives no webhooks")?;
     proof.sign(&mut request, Clock::system().now()).context("cannot be signed with this connection's secrets")?;
     Ok(request)
+}
+
+/// The query may hold what proves the request.
+fn shown(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(path, _)| path)
 }
 
 async fn post(url: &str, request: Incoming, out: &Out) -> anyhow::Result<ExitCode> {
@@ -72,7 +104,7 @@ async fn post(url: &str, request: Incoming, out: &Out) -> anyhow::Result<ExitCod
         Ok(reply) => reply,
         Err(error) => {
             out.refuse(
-                &format!("no Spindel answers at {url}: {error}"),
+                &format!("no Spindel answers at {}: {}", shown(url), error.without_url()),
                 "start it with `spindel serve`, or name another with --to",
             );
             return Ok(ExitCode::from(UNREACHABLE));

@@ -1,32 +1,19 @@
-//! `spindel subscriptions`: which webhooks the vendor sends here, and which are missing.
+//! `spindel subscriptions`: which webhooks the vendor sends here, and which are missing, switched off or about to end.
 
 use super::load;
 use crate::{
     cli::{Global, SubscriptionsCommand},
     output::{FAILED, NOTHING_MATCHED, Out, UNREACHABLE},
-    server,
+    server::{self, StoredTokens},
 };
-use serde::Serialize;
-use spindel_connect::{CallError, Subscription};
-use spindel_engine::Account;
-use spindel_http::{Client, MemoryTokens, TokenKeeper};
+use spindel_connect::CallError;
+use spindel_http::{Client, TokenKeeper};
 use spindel_model::Clock;
+use spindel_sync::{Health, Standing, repair, standings};
 use std::{process::ExitCode, sync::Arc};
 
-/// One topic and where the vendor sends it.
-#[derive(Serialize)]
-struct Row {
-    topic: String,
-    /// Addresses that the vendor sends it to; empty when it is missing.
-    addresses: Vec<String>,
-    /// Registered by this run.
-    registered: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
 pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> anyhow::Result<ExitCode> {
-    let (name, repair) = match &command {
+    let (name, mend) = match &command {
         SubscriptionsCommand::List { connection } => (connection, false),
         SubscriptionsCommand::Repair { connection } => (connection, true),
     };
@@ -35,37 +22,35 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
         Err(code) => return Ok(code),
     };
     let public_url = loaded.settings.server.public_url.clone();
-    let tokens: Arc<dyn TokenKeeper> = Arc::new(MemoryTokens::default());
+    // Where refresh tokens are kept that are good for one use, and where secrets go that a vendor gives.
+    let store = server::open_store(&loaded.settings.store).await?;
+    let tokens: Arc<dyn TokenKeeper> = Arc::new(StoredTokens(Arc::clone(&store)));
     let wiring = server::wire(loaded.settings, &Client::new(), &tokens, &Clock::system())?;
     let Some(account) = wiring.account(name) else {
         let known: Vec<&str> = wiring.accounts.keys().map(String::as_str).collect();
         out.refuse(&format!("there is no connection `{name}`"), &format!("the config has {}", known.join(", ")));
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
-    let Some(listing) = account.connection.subscriptions(&account.api) else {
+    let address = public_url.map(|url| format!("{}/in/{name}", url.as_str().trim_end_matches('/')));
+    let Some(found) = standings(account, address.as_deref(), Clock::system().now()).await else {
         out.refuse(
             &format!("`{}` has no subscriptions that can be listed", account.connection.info().id),
             "register the webhooks in the vendor's own pages",
         );
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
-    let listed = match listing.await {
-        Ok(listed) => listed,
+    let found = match found {
+        Ok(found) => found,
         Err(error) => return Ok(unreachable(&error, out)),
     };
-    let address = public_url.map(|url| format!("{}/in/{name}", url.as_str().trim_end_matches('/')));
-    let Some(address) = address else {
-        if repair {
+    match (mend, address) {
+        (false, _) => Ok(show(&found.into_iter().map(|(standing, _)| standing).collect::<Vec<_>>(), out)),
+        (true, Some(address)) => Ok(show(&repair(&*store, account, &address, found).await?, out)),
+        (true, None) => {
             out.refuse("there is no address to register", "set `server.public_url`");
-            return Ok(ExitCode::from(FAILED));
+            Ok(ExitCode::from(FAILED))
         }
-        return Ok(show(&rows(account, &listed), out));
-    };
-    let mut rows = rows(account, &listed);
-    if repair {
-        register_missing(account, &address, &mut rows).await;
     }
-    Ok(show(&rows, out))
 }
 
 fn unreachable(error: &CallError, out: &Out) -> ExitCode {
@@ -73,43 +58,31 @@ fn unreachable(error: &CallError, out: &Out) -> ExitCode {
     ExitCode::from(UNREACHABLE)
 }
 
-/// The wanted topics first, then what else the vendor sends.
-fn rows(account: &Account, listed: &[Subscription]) -> Vec<Row> {
-    let wanted = account.connection.subscription_topics();
-    let others = listed.iter().map(|one| one.topic.as_str()).filter(|topic| !wanted.contains(topic));
-    let mut topics: Vec<&str> = wanted.iter().copied().chain(others).collect();
-    topics.dedup();
-    let row = |topic: &str| Row {
-        topic: topic.to_owned(),
-        addresses: listed.iter().filter(|one| one.topic == topic).map(|one| one.address.clone()).collect(),
-        registered: false,
-        problem: None,
-    };
-    topics.into_iter().map(row).collect()
-}
-
-async fn register_missing(account: &Account, address: &str, rows: &mut [Row]) {
-    for row in rows.iter_mut().filter(|row| !row.addresses.iter().any(|one| one == address)) {
-        let Some(registering) = account.connection.subscribe(&account.api, &row.topic, address) else { return };
-        match registering.await {
-            Ok(subscription) => {
-                row.addresses.push(subscription.address);
-                row.registered = true;
-            }
-            Err(error) => row.problem = Some(error.to_string()),
-        }
-    }
-}
-
-fn show(rows: &[Row], out: &Out) -> ExitCode {
-    out.show(&rows, |out| {
-        let text = |row: &Row| match (&row.problem, row.addresses.is_empty()) {
-            (Some(problem), _) => problem.clone(),
-            (None, true) => "missing".into(),
-            (None, false) => format!("{}{}", row.addresses.join(", "), if row.registered { " (registered now)" } else { "" }),
-        };
-        out.table(&["topic", "sent to"], rows.iter().map(|row| vec![row.topic.clone(), text(row)]));
+fn show(standings: &[Standing], out: &Out) -> ExitCode {
+    out.show(&standings, |out| {
+        out.table(&["topic", "sent to"], standings.iter().map(|it| vec![it.topic.clone(), text(it)]));
     });
-    let failed = rows.iter().any(|row| row.problem.is_some());
+    let failed = standings.iter().any(|it| it.problem.is_some());
     ExitCode::from(if failed { FAILED } else { 0 })
+}
+
+fn text(standing: &Standing) -> String {
+    if let Some(problem) = &standing.problem {
+        return problem.clone();
+    }
+    let note = match standing.state {
+        Health::Missing if standing.addresses.is_empty() => return "missing".to_owned(),
+        Health::Active => "",
+        Health::Missing => " (not to this server)",
+        Health::Inactive => " (switched off by the vendor)",
+        Health::EndsSoon => " (ends soon)",
+        Health::Registered => " (registered now)",
+        Health::Repaired => " (repaired now)",
+    };
+    format!("{}{note}", standing.addresses.iter().map(|it| shown(it)).collect::<Vec<_>>().join(", "))
+}
+
+/// Some vendors are given a secret in the query of the address.
+fn shown(address: &str) -> String {
+    address.split_once('?').map_or_else(|| address.to_owned(), |(path, _)| format!("{path}?…"))
 }

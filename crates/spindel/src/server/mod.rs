@@ -2,10 +2,12 @@
 
 mod backends;
 mod housekeeping;
+mod rates;
 mod wiring;
 
 pub use backends::{open_store, remove};
 pub use wiring::{StoredTokens, jq_pool, try_mappings, wire};
+use wiring::trust;
 
 use crate::{
     roles::Roles,
@@ -15,10 +17,10 @@ use anyhow::Context as _;
 use spindel_config::{QueueSettings, Settings, StoreLocation};
 use spindel_engine::{Engine, Parts};
 use spindel_http::{Client, TokenKeeper};
-use spindel_ingest::{Bodies, Ingest, Inlet};
+use spindel_ingest::{Bodies, Ingest, Inlet, Trust};
 use spindel_model::Clock;
 use spindel_store::Store;
-use spindel_sync::Poller;
+use spindel_sync::{Keeper, Poller};
 use std::{fs::File, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -36,12 +38,13 @@ pub struct Server {
     tasks: TaskTracker,
     drain: Duration,
     fixed: Fixed,
+    desks: Arc<rates::Desks>,
     /// Held as long as this process uses the database file.
     _lock: Option<File>,
 }
 
 impl Server {
-    pub async fn start(settings: Settings, roles: Roles) -> anyhow::Result<Self> {
+    pub async fn start(mut settings: Settings, roles: Roles) -> anyhow::Result<Self> {
         let lock = backends::lock(&settings.store.location)?;
         let store = open_store(&settings.store).await?;
         let clock = Clock::steady(store.time().await.context("the store does not tell the time")?);
@@ -57,6 +60,10 @@ impl Server {
         let address = listener.local_addr()?;
         let tokens: Arc<dyn TokenKeeper> = Arc::new(StoredTokens(Arc::clone(&store)));
         let client = Client::new();
+        let (desks, offers) = (Arc::new(rates::Desks::default()), std::mem::take(&mut settings.rates));
+        let origin = settings.server.public_url.as_ref().map_or_else(String::new, |url| url.origin().ascii_serialization());
+        let public_url = settings.server.public_url.as_ref().map(ToString::to_string);
+        let inbox = settings.server.public_url.as_ref().map(|url| format!("{}/in/", url.as_str().trim_end_matches('/')));
         let (drain, retention, fixed) = (settings.server.drain, settings.store.retention, Fixed::of(&settings));
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
@@ -75,8 +82,11 @@ impl Server {
         tasks.spawn(housekeeping::keep_time(Arc::clone(&store), clock.clone(), stop.clone()));
         if roles.sync {
             let poller =
-                Poller { engine: Arc::clone(&engine), store: Arc::clone(&store), clock: clock.clone(), node: node.clone() };
-            tasks.spawn(poller.run(stop.clone()));
+                || Poller { engine: Arc::clone(&engine), store: Arc::clone(&store), clock: clock.clone(), node: node.clone() };
+            tasks.spawn(poller().run(stop.clone()));
+            if let Some(inbox) = inbox {
+                tasks.spawn(Keeper { poller: poller(), inbox }.run(stop.clone()));
+            }
             tasks.spawn(housekeeping::prune(Arc::clone(&store), clock.clone(), retention, node.clone(), stop.clone()));
         }
         let watch = Watch::new(Watched {
@@ -93,18 +103,22 @@ impl Server {
         }
         let mut router = watch::public_router(&watch);
         if roles.ingest {
-            router = router.merge(spindel_ingest::routes(ingest(&engine, &store, clock)));
+            desks.set(offers, &engine.wiring());
+            router = router.merge(spindel_ingest::routes(ingest(&engine, &store, clock, public_url, trust(&store, &client)?)));
+            router = router.merge(spindel_rates::routes(desks.finder(origin), Clock::system()));
         }
         tasks.spawn(serve(listener, router, stop.clone(), drain));
-        Ok(Self { address, engine, client, tokens, stop, tasks, drain, fixed, _lock: lock })
+        Ok(Self { address, engine, client, tokens, stop, tasks, drain, fixed, desks, _lock: lock })
     }
 
     /// Takes the new connections, flows and maps. What belongs to the process (`server`, `store`, `queue`) needs a restart.
-    pub fn reload(&self, settings: Settings) -> anyhow::Result<()> {
+    pub fn reload(&self, mut settings: Settings) -> anyhow::Result<()> {
         if Fixed::of(&settings) != self.fixed {
             tracing::warn!("what changed in [server], [store] and [queue] takes effect with the next start");
         }
+        let offers = std::mem::take(&mut settings.rates);
         self.engine.rewire(wire(settings, &self.client, &self.tokens, &Clock::system())?);
+        self.desks.set(offers, &self.engine.wiring());
         Ok(())
     }
 
@@ -167,7 +181,13 @@ async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationTo
     }
 }
 
-fn ingest(engine: &Arc<Engine>, store: &Arc<dyn Store>, clock: Clock) -> Ingest {
+fn ingest(
+    engine: &Arc<Engine>,
+    store: &Arc<dyn Store>,
+    clock: Clock,
+    public_url: Option<String>,
+    trust: Arc<Trust>,
+) -> Ingest {
     let (for_inlets, for_announce) = (Arc::clone(engine), Arc::clone(engine));
     Ingest {
         store: Arc::clone(store),
@@ -185,5 +205,7 @@ fn ingest(engine: &Arc<Engine>, store: &Arc<dyn Store>, clock: Clock) -> Ingest 
         wall: Clock::system(),
         noted: Arc::default(),
         bodies: Bodies::default(),
+        public_url,
+        trust,
     }
 }

@@ -3,12 +3,13 @@
 use crate::bus::{self, Bus};
 use anyhow::Context as _;
 use spindel_config::{Loaded, Problem, Settings};
-use spindel_connect::{Api, BoxFuture, Secret, Transport};
+use spindel_connect::{Api, Auth, BoxFuture, Endpoint, Request, Secret, Transport};
 use spindel_engine::{Account, Wiring, jq};
-use spindel_http::{Client, Options, TokenKeeper};
+use spindel_http::{Client, HttpTransport, MemoryTokens, Options, TokenKeeper};
+use spindel_ingest::{Sources, Trust};
 use spindel_model::Clock;
 use spindel_store::Store;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// jq children; mappings are short.
 const JQ_CHILDREN: usize = 2;
@@ -87,6 +88,50 @@ impl TokenKeeper for StoredTokens {
         Box::pin(async move {
             let bytes = refresh_token.expose().as_bytes().to_vec();
             self.0.set_setting(&token_key(connection), bytes).await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// What webhooks are proved with beyond the settings.
+pub fn trust(store: &Arc<dyn Store>, client: &Client) -> anyhow::Result<Arc<Trust>> {
+    /// Far more than any key.
+    const LARGEST_KEY: usize = 16 * 1024;
+    let options = Options {
+        response_cap: LARGEST_KEY,
+        timeout: Duration::from_secs(5),
+        ..Options::new("published keys", Clock::system(), Arc::new(MemoryTokens::default()))
+    };
+    let vendors = client.transport(Endpoint::new("", Auth::None), |_| None, options)?;
+    Ok(Arc::new(Trust::new(Arc::new(KeptAndPublished { store: Arc::clone(store), vendors }))))
+}
+
+/// Secrets out of the store, and keys from where vendors publish them: public addresses only, without credentials.
+struct KeptAndPublished {
+    store: Arc<dyn Store>,
+    vendors: HttpTransport,
+}
+
+impl Sources for KeptAndPublished {
+    fn secrets<'a>(&'a self, connection: &'a str) -> BoxFuture<'a, Result<Vec<Secret>, String>> {
+        Box::pin(async move { spindel_sync::kept_secrets(&*self.store, connection).await.map_err(|error| error.to_string()) })
+    }
+
+    fn published_key<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Option<String>, String>> {
+        Box::pin(async move {
+            let request = Request {
+                operation: "published_key",
+                method: http::Method::GET,
+                path: address.to_owned(),
+                headers: http::HeaderMap::from_iter([(http::header::ACCEPT, http::HeaderValue::from_static("*/*"))]),
+                body: Default::default(),
+                cost: 1.0,
+            };
+            let reply = self.vendors.send(&request).await.map_err(|failure| failure.to_string())?;
+            match reply.status {
+                200 => Ok(String::from_utf8(reply.body.to_vec()).ok()),
+                400..=499 if reply.status != 429 => Ok(None),
+                status => Err(format!("HTTP {status}")),
+            }
         })
     }
 }

@@ -3,7 +3,8 @@
 use super::recorder;
 use axum::{body::Body, extract::Request};
 use http::StatusCode;
-use spindel_ingest::{Bodies, Ingest, Inlet};
+use spindel_connect::{BoxFuture, Secret};
+use spindel_ingest::{Bodies, Ingest, Inlet, Sources, Trust};
 use spindel_model::Clock;
 use spindel_store::{Options, SqliteStore};
 use std::{collections::BTreeSet, sync::Arc};
@@ -25,6 +26,21 @@ fn ingest(folder: &std::path::Path) -> Ingest {
         wall: Clock::system(),
         noted: Arc::default(),
         bodies: Bodies::default(),
+        public_url: None,
+        trust: Arc::new(Trust::new(Arc::new(Nothing))),
+    }
+}
+
+/// No vendor gave a secret or publishes a key.
+struct Nothing;
+
+impl Sources for Nothing {
+    fn secrets<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<Secret>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn published_key<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<String>, String>> {
+        Box::pin(async { Ok(None) })
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     admission::{Part, Waiting},
     content::SealedEvent,
     failure::{Failure, Tried},
+    papers,
     recent::Recent,
     seal::Sealer,
     sealed::{SealedFinish, SealedPlan},
@@ -35,7 +36,7 @@ use finish::Finishing;
 use groups::{Before, Group, Work};
 use leased::Leased;
 use session::{Joins, Line, Session};
-use spindel_model::{ActionKind, Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
+use spindel_model::{ActionKind, Delivery, DeliveryId, Document, Event, EventId, Rejected, Timestamp};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Commits of what comes in; whoever waits for a 200 is told within two seconds.
@@ -338,6 +339,20 @@ impl Store for PostgresStore {
 
     fn counts(&self) -> StoreResult<'_, Counts> {
         Box::pin(async move { Ok(self.people.run(LONGEST, |s| async move { read::counts(&s).await }).await?) })
+    }
+
+    fn keep_documents(&self, of: DeliveryId, documents: Vec<Document>, now: Timestamp) -> StoreResult<'_, ()> {
+        Box::pin(async move {
+            let sealed = papers::seal(&self.sealer, of, &documents).map_err(|failure| failure.error)?;
+            Ok(self.shared.run(LONG, |s| async move { upkeep::keep_documents(&s, of, now, &sealed).await }).await?)
+        })
+    }
+
+    fn documents(&self, of: DeliveryId) -> StoreResult<'_, Vec<Document>> {
+        Box::pin(async move {
+            let sealed = self.people.run(LONGEST, |s| async move { upkeep::documents(&s, of).await }).await?;
+            papers::open(&self.sealer, of, sealed).map_err(|failure| failure.error)
+        })
     }
 
     fn hold_duty(&self, duty: &str, node: &str, now: Timestamp, until: Timestamp) -> StoreResult<'_, bool> {

@@ -9,7 +9,7 @@ use crate::{
     failure::Tried,
     seal::{Part, Sealer},
 };
-use spindel_model::Timestamp;
+use spindel_model::{DeliveryId, Timestamp};
 use uuid::Uuid;
 
 const HOLD_DUTY: &str = "INSERT INTO duties (duty, node, until) VALUES ($1, $2, $4) ON CONFLICT (duty) DO UPDATE \
@@ -19,6 +19,10 @@ const SET_SETTING: &str =
     "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 const PROBE: &str = "INSERT INTO settings (key, value) VALUES ('store.probe', decode(md5(clock_timestamp()::text), 'hex')) \
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const KEEP_DOCUMENTS: &str = "INSERT INTO documents (delivery, at, sealed) VALUES ($1, $2, $3) \
+    ON CONFLICT (delivery) DO UPDATE SET at = excluded.at, sealed = excluded.sealed";
+const DOCUMENTS: &str = "SELECT sealed FROM documents WHERE delivery = $1";
+const PRUNE_DOCUMENTS: &str = "DELETE FROM documents WHERE at < $1";
 const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const BACKLOG: &str = "SELECT count(*) FILTER (WHERE at <= $2), count(*) FILTER (WHERE at > $2), min(created_at) FROM \
     (SELECT at, created_at FROM deliveries WHERE to_connection = $1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT $3) AS counted";
@@ -75,6 +79,15 @@ pub(super) async fn time(s: &Session) -> Tried<Timestamp> {
     rows::time(&s.query_one(TIME, &[]).await?, 0)
 }
 
+pub(super) async fn keep_documents(s: &Session, of: DeliveryId, now: Timestamp, sealed: &[u8]) -> Tried<()> {
+    s.execute(KEEP_DOCUMENTS, &[&of.0, &now.as_microsecond(), &sealed]).await?;
+    Ok(())
+}
+
+pub(super) async fn documents(s: &Session, of: DeliveryId) -> Tried<Option<Vec<u8>>> {
+    s.query_opt(DOCUMENTS, &[&of.0]).await?.map(|row| get(&row, 0)).transpose()
+}
+
 /// Changes a row, so that the commit has something to write.
 pub(super) async fn probe(s: &Session) -> Tried<()> {
     s.execute(PROBE, &[]).await?;
@@ -83,6 +96,7 @@ pub(super) async fn probe(s: &Session) -> Tried<()> {
 
 pub(super) async fn prune(s: &Session, before: Timestamp, rejected_before: Timestamp, limit: usize) -> Tried<usize> {
     s.execute(PRUNE_REJECTED, &[&rejected_before.as_microsecond()]).await?;
+    s.execute(PRUNE_DOCUMENTS, &[&before.as_microsecond()]).await?;
     let mut pruned = 0;
     for state in ["planned", "unrouted", "quarantined"] {
         let rest = rows::limit(limit.saturating_sub(pruned));

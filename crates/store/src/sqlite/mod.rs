@@ -19,6 +19,7 @@ use crate::{
     admission::Part,
     content::SealedEvent,
     failure::Tried,
+    papers,
     recent::Recent,
     seal::{self, Sealer},
     sealed::{SealedFinish, SealedPlan},
@@ -26,7 +27,7 @@ use crate::{
 };
 use readers::Readers;
 use rusqlite::Connection;
-use spindel_model::{ActionKind, Clock, Delivery, DeliveryId, Event, EventId, Rejected, Timestamp};
+use spindel_model::{ActionKind, Clock, Delivery, DeliveryId, Document, Event, EventId, Rejected, Timestamp};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -257,6 +258,17 @@ impl Store for SqliteStore {
 
     fn counts(&self) -> StoreResult<'_, Counts> {
         Box::pin(self.read(|c, _| read::counts(c)))
+    }
+
+    fn keep_documents(&self, of: DeliveryId, documents: Vec<Document>, now: Timestamp) -> StoreResult<'_, ()> {
+        Box::pin(async move {
+            let sealed = papers::seal(&self.sealer, of, &documents).map_err(|failure| failure.error)?;
+            self.write(sealed.len(), move |c| upkeep::keep_documents(c, of, now, &sealed)).await
+        })
+    }
+
+    fn documents(&self, of: DeliveryId) -> StoreResult<'_, Vec<Document>> {
+        Box::pin(self.read(move |c, sealer| papers::open(sealer, of, upkeep::documents(c, of)?)))
     }
 
     fn hold_duty(&self, duty: &str, node: &str, now: Timestamp, until: Timestamp) -> StoreResult<'_, bool> {

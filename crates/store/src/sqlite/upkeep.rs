@@ -3,7 +3,7 @@
 use super::plan::delete_mentions;
 use crate::{Backlog, failure::Tried};
 use rusqlite::{Connection, OptionalExtension, params};
-use spindel_model::Timestamp;
+use spindel_model::{DeliveryId, Timestamp};
 
 const PRUNABLE: &str = "SELECT e.seq, e.mentions FROM events e WHERE e.state = ?1 AND e.received_at < ?2 AND NOT EXISTS \
     (SELECT 1 FROM deliveries d WHERE d.event = e.seq AND (d.place IS NOT NULL OR d.updated_at >= ?2)) \
@@ -44,6 +44,20 @@ pub(super) fn backlog(c: &Connection, to: &str, now: Timestamp, most: usize) -> 
     Ok(backlog)
 }
 
+pub(super) fn keep_documents(c: &Connection, of: DeliveryId, now: Timestamp, sealed: &[u8]) -> Tried<()> {
+    c.prepare_cached(
+        "INSERT INTO documents (delivery, at, sealed) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (delivery) DO UPDATE SET at = excluded.at, sealed = excluded.sealed",
+    )?
+    .execute(params![of.0.as_bytes(), now.as_microsecond(), sealed])?;
+    Ok(())
+}
+
+pub(super) fn documents(c: &Connection, of: DeliveryId) -> Tried<Option<Vec<u8>>> {
+    let sql = "SELECT sealed FROM documents WHERE delivery = ?1";
+    Ok(c.prepare_cached(sql)?.query_row([of.0.as_bytes()], |row| row.get(0)).optional()?)
+}
+
 /// Changes a page, so that the commit has something to write.
 pub(super) fn probe(c: &Connection) -> Tried<()> {
     c.prepare_cached(
@@ -55,6 +69,7 @@ pub(super) fn probe(c: &Connection) -> Tried<()> {
 
 pub(super) fn prune(c: &Connection, before: Timestamp, rejected_before: Timestamp, limit: usize) -> Tried<usize> {
     c.prepare_cached("DELETE FROM rejected WHERE at < ?1")?.execute([rejected_before.as_microsecond()])?;
+    c.prepare_cached("DELETE FROM documents WHERE at < ?1")?.execute([before.as_microsecond()])?;
     let mut pruned = 0;
     for state in ["planned", "unrouted", "quarantined"] {
         let found = c

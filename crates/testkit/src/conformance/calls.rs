@@ -11,15 +11,17 @@ use crate::{
     subset,
 };
 use serde_json::{Value, json};
-use spindel_connect::{Api, Around, CallError, Connection, Cursor, Described, Effect, Example, Job, Transport};
-use spindel_model::{Action, Clock, EntityKind, ErrorClass, Performed, Timestamp};
+use spindel_connect::{
+    Api, Around, CallError, Connection, Cursor, Described, Effect, Example, Job, Registered, Subscription, Transport,
+};
+use spindel_model::{Action, Clock, EntityKind, ErrorClass, Performed, PickupQuery, RateRequest, Timestamp};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Every example but webhooks against its script.
 pub fn as_expected(subject: &Subject) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for named in subject.examples.iter().filter(|it| it.example.ability != "receive") {
+    for named in subject.examples.iter().filter(is_called) {
         let script = Arc::new(Script::new(named.example.exchanges.clone()));
         let mut found = Vec::new();
         match play(subject, &named.example, script.clone()) {
@@ -36,6 +38,10 @@ pub fn as_expected(subject: &Subject) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn is_called(named: &&Named) -> bool {
+    !super::receive::ABILITIES.contains(&named.example.ability.as_str())
 }
 
 /// The first example of success of every action, with a vendor that fails in each of the ways of [`Fault`].
@@ -56,7 +62,7 @@ pub fn failing_vendor(subject: &Subject) -> Vec<Problem> {
 /// Every message of every failure that the suite can bring about.
 pub fn no_secret_in_messages(subject: &Subject) -> Vec<Problem> {
     let secrets = subject.secret_texts();
-    let scripted = subject.examples.iter().filter(|it| it.example.ability != "receive").map(|it| {
+    let scripted = subject.examples.iter().filter(is_called).map(|it| {
         let transport: Arc<dyn Transport> = Arc::new(Script::new(it.example.exchanges.clone()));
         (it, transport)
     });
@@ -153,11 +159,46 @@ async fn perform(connection: &dyn Connection, api: &Api, example: &Example, now:
         }
         ("subscribe", _) if is_step(example, "register") => {
             let topic = example.id.as_deref().ok_or("a `register` example needs the topic as its `id`")?;
-            Ok(one(connection.subscribe(api, topic, ADDRESS).ok_or_else(undeclared)?.await, |it| json!(it)))
+            Ok(one(connection.subscribe(api, topic, ADDRESS).ok_or_else(undeclared)?.await, registered_json))
+        }
+        ("subscribe", _) if is_step(example, "repair") => {
+            let topic = example.id.as_deref().ok_or("a `repair` example needs the topic as its `id`")?;
+            let id = example.known.as_deref().ok_or("a `repair` example needs the subscription's id as its `known`")?;
+            let subscription = Subscription { active: false, ..Subscription::new(id, topic, ADDRESS) };
+            Ok(one(connection.repair(api, &subscription).ok_or_else(undeclared)?.await, registered_json))
         }
         ("subscribe", _) => Ok(one(connection.subscriptions(api).ok_or_else(undeclared)?.await, |it| json!(it))),
+        ("track", _) => {
+            let most = connection.tracks().ok_or_else(undeclared)?;
+            if example.parcels.is_empty() || example.parcels.len() > most {
+                return Err(format!("a `track` example needs 1 to {most} `parcels`"));
+            }
+            Ok(one(connection.track(api, &example.parcels).ok_or_else(undeclared)?.await, |it| json!(it)))
+        }
+        ("quote", _) => {
+            let request: RateRequest = body(example, "RateRequest")?;
+            Ok(one(connection.quote(api, &request).ok_or_else(undeclared)?.await, |it| json!(it)))
+        }
+        ("pickup_points", _) => {
+            let query: PickupQuery = body(example, "PickupQuery")?;
+            Ok(one(connection.pickup_points(api, &query).ok_or_else(undeclared)?.await, |it| json!(it)))
+        }
         _ => act(connection, api, example, now).await,
     }
+}
+
+fn body<T: serde::de::DeserializeOwned>(example: &Example, what: &str) -> Result<T, String> {
+    let body = example.body.clone().ok_or_else(|| format!("a `{}` example needs a {what} as its `body`", example.ability))?;
+    serde_json::from_value(body).map_err(|error| format!("body is no {what}: {error}"))
+}
+
+/// The secret itself is not for a fixture's eyes: only that there is one.
+fn registered_json(registered: Registered) -> Value {
+    let mut json = json!(registered.subscription);
+    if let (Some(fields), Some(_)) = (json.as_object_mut(), &registered.secret) {
+        fields.insert("secret".to_owned(), "given".into());
+    }
+    json
 }
 
 async fn act(connection: &dyn Connection, api: &Api, example: &Example, now: Timestamp) -> Result<Outcome, String> {

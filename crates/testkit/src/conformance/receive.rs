@@ -1,17 +1,32 @@
 //! Webhooks: genuine ones mean what the examples say, forged ones are refused, senseless ones do no harm.
 
-use super::{NOW, Problem, Subject, subject::Named, without_panic};
+use super::{
+    NOW, Problem, Subject,
+    subject::{Named, altered},
+    without_panic,
+};
 use crate::subset;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use spindel_connect::{Connection, Incoming, Proof, Unproven, Verified};
+use serde_json::{Value, json};
+use spindel_connect::{Connection, Incoming, Proof, Secret, Unproven, Verified};
 use spindel_model::Timestamp;
 use std::sync::Arc;
+use url::form_urlencoded;
+
+/// Abilities whose examples are requests of the vendor's, and not calls to it.
+pub(super) const ABILITIES: [&str; 2] = ["receive", "checkout"];
+
+/// With which the suite signs where only vendors can: see [`Proof::signing_key`].
+const SIGNING_KEY: &str = include_str!("signing_key.pem");
 
 /// The genuine examples, and a delivery key that is the same each time.
 pub fn as_expected(subject: &Subject) -> Vec<Problem> {
     each(subject, |case| {
         let verified = case.check(case.signed.clone()).map_err(|why| format!("its own signature is refused: {why}"))?;
+        if case.is_checkout() {
+            return rates_as_expected(case, &verified);
+        }
         let topic = case.connection.topic(&verified).ok_or("the connection receives nothing")?;
         topic.map_err(|error| format!("the topic cannot be read: {error}"))?;
         let changes = case.connection.changes(&verified).ok_or("the connection receives nothing")?;
@@ -25,6 +40,18 @@ pub fn as_expected(subject: &Subject) -> Vec<Problem> {
             Err("the same request has another delivery_key the second time".to_owned())
         }
     })
+}
+
+fn rates_as_expected(case: &Case, asked: &Verified) -> Result<(), String> {
+    let request = case.connection.rate_request(asked).ok_or("the connection has no checkout")?;
+    let request = request.map_err(|error| format!("the question cannot be read: {error}"))?;
+    let mut outcome = json!({ "request": request });
+    if case.named.example.expect.get("answer").is_some() {
+        let answer = case.connection.rate_answer(&case.named.example.rates).ok_or("the connection has no checkout")?;
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        outcome["answer"] = json!({ "status": answer.status.as_u16(), "body": body });
+    }
+    subset(&case.named.example.expect, &outcome).map_err(|difference| format!("the question or its answer differs\n{difference}"))
 }
 
 /// What a stranger, or a mistake on the way, may make of a genuine request.
@@ -46,11 +73,16 @@ pub fn malformed(subject: &Subject) -> Vec<Problem> {
         ("no UTF-8", &[0xff, 0xfe, 0x00, 0x80]),
     ] {
         problems.extend(each(subject, |case| {
-            let signed = case.sign_again(Bytes::copy_from_slice(body));
-            let Ok(verified) = case.check(signed) else { return Ok(()) };
+            let Some(verified) = case.believed_with(Bytes::from_static(body)) else { return Ok(()) };
+            if case.is_checkout() {
+                let read = case.connection.rate_request(&verified).is_some_and(|it| it.is_ok());
+                return if read { Err(format!("a body that is {what} is taken for a question")) } else { Ok(()) };
+            }
             let _ = case.connection.topic(&verified);
             let _ = case.connection.delivery_key(&verified);
             match case.connection.changes(&verified) {
+                // A hint may be all in the address.
+                Some(Ok(_)) if verified.is_nudge() => Ok(()),
                 Some(Ok(changes)) => Err(format!("a body that is {what} is taken for {} change(s)", changes.len())),
                 _ => Ok(()),
             }
@@ -58,8 +90,8 @@ pub fn malformed(subject: &Subject) -> Vec<Problem> {
     }
     for body in ["", "null", "[]", "{}", "0"] {
         problems.extend(each(subject, |case| {
-            let signed = case.sign_again(Bytes::from_static(body.as_bytes()));
-            if let Ok(verified) = case.check(signed) {
+            if let Some(verified) = case.believed_with(Bytes::from_static(body.as_bytes())) {
+                let _ = case.connection.rate_request(&verified);
                 let _ = case.connection.topic(&verified);
                 let _ = case.connection.delivery_key(&verified);
                 let _ = case.connection.changes(&verified);
@@ -73,7 +105,7 @@ pub fn malformed(subject: &Subject) -> Vec<Problem> {
     problems
 }
 
-/// One `receive` example, signed.
+/// One example of a request, signed.
 struct Case<'a> {
     named: &'a Named,
     connection: Arc<dyn Connection>,
@@ -87,21 +119,20 @@ impl Case<'_> {
         self.proof.check(incoming, self.now)
     }
 
-    /// Whether the signature covers the body (a token does not).
-    fn covers_body(&self) -> bool {
-        matches!(self.proof, Proof::Hmac(_))
+    fn is_checkout(&self) -> bool {
+        self.named.example.ability == "checkout"
     }
 
-    fn sign_again(&self, body: Bytes) -> Incoming {
+    /// Which of the connector's proofs this example satisfies.
+    fn holding(&self) -> Result<&Proof, String> {
+        self.proof.holding(&self.signed, self.now).ok_or_else(|| "its own signature is refused".to_owned())
+    }
+
+    /// The example with another body, proved in the same way, if that proof can be given for such a body at all.
+    fn believed_with(&self, body: Bytes) -> Option<Verified> {
         let mut incoming = Incoming { body, ..unsigned(self.named) };
-        sign(&self.proof, &mut incoming, self.now);
-        incoming
-    }
-
-    /// Names of the headers that carry the proof and are there.
-    fn proof_headers(&self) -> Vec<HeaderName> {
-        let names = self.proof.headers().into_iter().filter_map(|name| HeaderName::try_from(name).ok());
-        names.filter(|name| self.signed.headers.contains_key(name)).collect()
+        self.holding().ok()?.sign(&mut incoming, self.now).ok()?;
+        self.check(incoming).ok()
     }
 
     fn refuses(&self, what: &str, incoming: Incoming) -> Result<(), String> {
@@ -114,10 +145,10 @@ impl Case<'_> {
 
 fn each(subject: &Subject, check: impl Fn(&Case) -> Result<(), String>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for named in subject.examples_of("receive") {
+    for named in ABILITIES.iter().flat_map(|ability| subject.examples_of(ability)) {
         let run = without_panic(|| check(&case(subject, named)?));
         if let Err(problem) = run.and_then(|it| it) {
-            problems.push(Problem::new("receive", format!("{}: {problem}", named.file)));
+            problems.push(Problem::new(&named.example.ability, format!("{}: {problem}", named.file)));
         }
     }
     problems
@@ -125,11 +156,22 @@ fn each(subject: &Subject, check: impl Fn(&Case) -> Result<(), String>) -> Vec<P
 
 fn case<'a>(subject: &Subject, named: &'a Named) -> Result<Case<'a>, String> {
     let connection = subject.connection();
-    let proof = connection.proof().ok_or("the connection receives nothing")?;
+    let proof = proof(&*connection, named, &named.example.kept)?.signing_key(&Secret::new(SIGNING_KEY));
     let now: Timestamp = NOW.parse().map_err(|error: jiff::Error| error.to_string())?;
     let mut signed = unsigned(named);
-    sign(&proof, &mut signed, now);
+    if let Err(problem) = proof.sign(&mut signed, now) {
+        return Err(format!("the request cannot be signed: {problem}; does fixtures/config.json have its secret?"));
+    }
     Ok(Case { named, connection, proof, signed, now })
+}
+
+/// As the connector gives it.
+fn proof(connection: &dyn Connection, named: &Named, kept: &[String]) -> Result<Proof, String> {
+    let kept: Vec<Secret> = kept.iter().map(Secret::new).collect();
+    match named.example.ability.as_str() {
+        "checkout" => connection.rate_proof().ok_or_else(|| "the connection has no checkout".to_owned()),
+        _ => connection.proof(&kept).ok_or_else(|| "the connection receives nothing".to_owned()),
+    }
 }
 
 fn unsigned(named: &Named) -> Incoming {
@@ -139,27 +181,77 @@ fn unsigned(named: &Named) -> Incoming {
         let value = HeaderValue::try_from(value).unwrap_or_else(|_| panic!("header `{name}` cannot hold its value"));
         headers.insert(name, value);
     }
-    Incoming { method: http::Method::POST, uri: "/in/fixture".into(), headers, body: named.example.body_bytes() }
-}
-
-fn sign(proof: &Proof, incoming: &mut Incoming, now: Timestamp) {
-    if let Err(problem) = proof.sign(incoming, now) {
-        panic!("the request cannot be signed: {problem}; does fixtures/config.json have its secret?");
+    let query = named.example.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    Incoming {
+        method: http::Method::POST,
+        uri: format!("/in/fixture{query}"),
+        origin: "https://hooks.example.no".into(),
+        headers,
+        body: named.example.body_bytes(),
     }
 }
 
 fn wrong_secret_is_refused(subject: &Subject) -> impl Fn(&Case) -> Result<(), String> {
+    const WHAT: &str = "a request signed with another secret";
+    let own = subject.connection();
     let other = subject.connection_with(&subject.config_with_other_secrets());
     move |case| {
-        let proof = other.proof().ok_or("the connection receives nothing")?;
-        let mut forged = unsigned(case.named);
-        sign(&proof, &mut forged, case.now);
-        case.refuses("a request signed with another secret", forged)
+        if matches!(case.holding()?, Proof::Rsa(_)) {
+            // The suite's own key is no key of the vendor's.
+            return match proof(&*own, case.named, &case.named.example.kept)?.check(case.signed.clone(), case.now) {
+                Ok(_) => Err(format!("believed: {WHAT}")),
+                Err(_) => Ok(()),
+            };
+        }
+        let kept: Vec<String> = case.named.example.kept.iter().map(|text| altered(text)).collect();
+        let other = proof(&*other, case.named, &kept)?;
+        if other.check(case.signed.clone(), case.now).is_ok() {
+            return Err(format!("believed: {WHAT}"));
+        }
+        let (mut forged, before) = (unsigned(case.named), unsigned(case.named));
+        match other.sign(&mut forged, case.now) {
+            // A body that brings its own token stays as it is.
+            Ok(()) if forged.body == before.body && matches!(case.holding()?, Proof::Jws(_)) => Ok(()),
+            Ok(()) => case.refuses(WHAT, forged),
+            Err(_) => Ok(()),
+        }
     }
 }
 
 fn altered_signatures_are_refused(case: &Case) -> Result<(), String> {
-    let names = case.proof_headers();
+    match case.holding()? {
+        Proof::InUrl(proof) => altered_addresses_are_refused(case, proof.parameter()),
+        Proof::InBody(_) => {
+            case.refuses("a body without the secret", Incoming { body: Bytes::from_static(b"{}"), ..case.signed.clone() })
+        }
+        Proof::Jws(_) => {
+            case.refuses("a body without a token", Incoming { body: Bytes::from_static(b"{}"), ..case.signed.clone() })
+        }
+        proof => altered_headers_are_refused(case, proof),
+    }
+}
+
+fn altered_addresses_are_refused(case: &Case, parameter: &str) -> Result<(), String> {
+    let bare = unsigned(case.named).uri;
+    let signed = &case.signed.uri;
+    let mut ends = signed.char_indices().rev();
+    let shorter = ends.next().map_or("", |(at, _)| &signed[..at]);
+    let and = if bare.contains('?') { '&' } else { '?' };
+    let pair = form_urlencoded::Serializer::new(String::new()).append_pair(parameter, "x").finish();
+    for (what, uri) in [
+        ("a secret in the address that lacks its last letter", shorter.to_owned()),
+        ("an address whose secret stands twice", format!("{signed}&{pair}")),
+        ("another secret in the address", format!("{bare}{and}{pair}")),
+        ("an address without its secret", bare),
+    ] {
+        case.refuses(what, Incoming { uri, ..case.signed.clone() })?;
+    }
+    Ok(())
+}
+
+fn altered_headers_are_refused(case: &Case, proof: &Proof) -> Result<(), String> {
+    let names = proof.headers().into_iter().filter_map(|name| HeaderName::try_from(name).ok());
+    let names: Vec<HeaderName> = names.filter(|name| case.signed.headers.contains_key(name)).collect();
     if names.is_empty() {
         return Err("signing adds none of the headers that the proof names".to_owned());
     }
@@ -186,24 +278,28 @@ fn altered_signatures_are_refused(case: &Case) -> Result<(), String> {
 }
 
 fn altered_bodies_are_refused(case: &Case) -> Result<(), String> {
-    if !case.covers_body() {
+    let proof = case.holding()?;
+    if !proof.covers_body() {
         return Ok(());
     }
     let body = &case.signed.body;
-    for at in [0, body.len().saturating_sub(1)] {
+    for at in [0, body.len() / 2, body.len().saturating_sub(1)] {
         let mut altered = body.to_vec();
         *altered.get_mut(at).ok_or("the body of the example is empty")? ^= 1;
         case.refuses(&format!("a body with byte {at} changed"), Incoming { body: altered.into(), ..case.signed.clone() })?;
     }
-    let longer = [&body[..], b" "].concat();
-    case.refuses("a body with a blank added", Incoming { body: longer.into(), ..case.signed.clone() })?;
+    // Around a token there may be blanks: they are no part of what is signed, nor of what is believed.
+    if !matches!(proof, Proof::Jws(_)) {
+        let longer = [&body[..], b" "].concat();
+        case.refuses("a body with a blank added", Incoming { body: longer.into(), ..case.signed.clone() })?;
+    }
     case.refuses("an empty body with the signature of another", Incoming { body: Bytes::new(), ..case.signed.clone() })
 }
 
 /// A scheme that signs the time refuses requests that are a day off.
 fn other_times_are_refused(case: &Case) -> Result<(), String> {
     let day = jiff::SignedDuration::from_hours(24);
-    if !signs_the_time(case) {
+    if !case.holding()?.is_timed() {
         return Ok(());
     }
     for (what, now) in [("a day old", case.now + day), ("a day early", case.now - day)] {
@@ -214,15 +310,6 @@ fn other_times_are_refused(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-fn signs_the_time(case: &Case) -> bool {
-    let mut later = unsigned(case.named);
-    sign(&case.proof, &mut later, case.now + jiff::SignedDuration::from_secs(1));
-    let signature = case.proof_headers();
-    let differs =
-        |(name, value): (&HeaderName, &HeaderValue)| !signature.contains(name) && case.signed.headers.get(name) != Some(value);
-    later.headers.iter().any(differs)
-}
-
 fn header_names_have_no_case(case: &Case) -> Result<(), String> {
     let mut shouted = HeaderMap::new();
     for (name, value) in &case.signed.headers {
@@ -231,6 +318,12 @@ fn header_names_have_no_case(case: &Case) -> Result<(), String> {
     }
     let verified = case.check(Incoming { headers: shouted, ..case.signed.clone() });
     let verified = verified.map_err(|why| format!("refused with its header names in upper case: {why}"))?;
+    if case.is_checkout() {
+        return match case.connection.rate_request(&verified) {
+            Some(Ok(_)) => Ok(()),
+            _ => Err("the question cannot be read when header names are in upper case".to_owned()),
+        };
+    }
     match case.connection.topic(&verified) {
         Some(Ok(_)) => Ok(()),
         _ => Err("the topic is not found when header names are in upper case".to_owned()),

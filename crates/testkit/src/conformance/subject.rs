@@ -124,7 +124,7 @@ fn schema_of_field<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 /// The same text with one letter or digit in its middle changed; hex stays hex and base64 stays base64.
-fn altered(text: &str) -> String {
+pub(super) fn altered(text: &str) -> String {
     let middle = text.chars().count() / 2;
     let mut changed = false;
     let mut out = String::with_capacity(text.len());

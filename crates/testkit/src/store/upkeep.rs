@@ -1,7 +1,7 @@
 //! Duties, settings, and the end of what is old.
 
 use super::fixture::*;
-use spindel_model::{Cause, Rejected, State};
+use spindel_model::{Cause, DeliveryId, Document, Rejected, State};
 
 pub async fn a_duty_is_held_by_one_node_at_a_time(store: Shared) {
     let hold = |node: &'static str, now, until| store.hold_duty("poll", node, at(now), at(until));
@@ -18,6 +18,20 @@ pub async fn a_setting_is_kept(store: Shared) {
     store.set_setting("key", vec![1, 2]).await.unwrap();
     store.set_setting("key", vec![3]).await.unwrap();
     assert_eq!(store.setting("key").await.unwrap(), Some(vec![3]));
+}
+
+pub async fn documents_are_kept_beside_their_delivery_until_they_are_old(store: Shared) {
+    let label = |text: &str| Document { name: "label.pdf".into(), media_type: "application/pdf".into(), base64: text.into() };
+    let (of, other) = (DeliveryId::new(), DeliveryId::new());
+    assert_eq!(store.documents(of).await.unwrap(), []);
+    store.keep_documents(of, vec![label("YQ=="), label("Yg==")], at(10)).await.unwrap();
+    store.keep_documents(other, vec![label("Yw==")], at(20)).await.unwrap();
+    assert_eq!(store.documents(of).await.unwrap(), [label("YQ=="), label("Yg==")]);
+    store.keep_documents(of, vec![label("ZA==")], at(11)).await.unwrap();
+    assert_eq!(store.documents(of).await.unwrap(), [label("ZA==")], "again, in place of what was there");
+    store.prune(at(15), at(0), 100).await.unwrap();
+    assert_eq!(store.documents(of).await.unwrap(), []);
+    assert_eq!(store.documents(other).await.unwrap(), [label("Yw==")]);
 }
 
 pub async fn only_what_has_ended_is_deleted(store: Shared) {

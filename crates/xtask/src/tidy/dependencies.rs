@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "spindel-ingest",
             "spindel-model",
             "spindel-queue",
+            "spindel-rates",
             "spindel-simulators", // the demo
             "spindel-store",
             "spindel-sync",
@@ -33,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("spindel-ingest", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-model", &[]),
     ("spindel-queue", &["spindel-model"]),
+    ("spindel-rates", &["spindel-connect", "spindel-model"]),
     ("spindel-simulators", &["spindel-model"]),
     ("spindel-store", &["spindel-model"]),
     // Polls what the engine's flows ask for, and announces it to the engine.

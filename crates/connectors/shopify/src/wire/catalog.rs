@@ -7,6 +7,7 @@ use spindel_model::{
     Attributes, Currency, Decimal, Exact, Money, OrderRef, ProductStatus, Shipment, ShipmentLine, ShipmentState, StockLevel,
     Timestamp, Tracking,
 };
+use std::collections::BTreeMap;
 
 /// `products/*`
 #[derive(Deserialize)]
@@ -62,6 +63,7 @@ impl Product {
             options: options(names.iter().cloned().zip([it.option1, it.option2, it.option3])),
             price: money(it.price),
             compare_at: money(it.compare_at_price),
+            grams: None,
         };
         spindel_model::Product {
             id: self.id.0,
@@ -72,6 +74,8 @@ impl Product {
             category: filled(self.product_type),
             tags: split_tags(self.tags),
             status: status(self.status.as_deref()),
+            translations: BTreeMap::new(),
+            media: Vec::new(),
             variants: self.variants.into_iter().map(variant).collect(),
             updated_at: self.updated_at,
             attributes: Attributes::new(),
@@ -138,6 +142,7 @@ impl GraphProduct {
             options: options(it.selected_options.into_iter().map(|option| (option.name, Some(option.value)))),
             price: money(it.price),
             compare_at: money(it.compare_at_price),
+            grams: None,
         };
         spindel_model::Product {
             id: self.id.0,
@@ -148,6 +153,8 @@ impl GraphProduct {
             category: filled(self.product_type),
             tags: self.tags,
             status: status(self.status.as_deref()),
+            translations: BTreeMap::new(),
+            media: Vec::new(),
             variants: self.variants.nodes.into_iter().map(variant).collect(),
             updated_at: self.updated_at,
             attributes: Attributes::new(),
@@ -290,6 +297,7 @@ impl Fulfilment {
                 number: self.name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(number, _)| number.to_owned()),
             },
             state: shipment_state(self.status.as_deref(), self.shipment_status.as_deref()),
+            raw_state: filled(self.shipment_status),
             carrier: filled(self.tracking_company),
             tracking: tracking.collect(),
             lines: self

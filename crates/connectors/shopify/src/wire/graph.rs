@@ -283,6 +283,7 @@ impl Line {
             variant_id: self.variant.map(|it| it.id.0),
             title: self.title,
             kind: line_kind(self.is_gift_card, self.requires_shipping),
+            grams: None,
             quantity: Decimal::ZERO,
             quantity_ordered: Decimal::ZERO,
             quantity_refunded: Decimal::ZERO,
@@ -304,6 +305,7 @@ impl Shipping {
             id: self.id.map(|id| id.0).unwrap_or_default(),
             code: filled(self.code),
             title: self.title,
+            pickup_point: None,
             price,
             taxes: taxes(self.tax_lines, included),
             total: less(price, &discounts)?,
@@ -323,6 +325,7 @@ impl Payment {
             amount: MoneyBag::from(self.amount_set).shop,
             processed_at: self.processed_at.or(self.created_at).unwrap_or_default(),
             reference: filled(self.payment_id),
+            expires_at: None,
             test: self.test,
         })
     }

@@ -58,6 +58,7 @@ impl RefundDraft {
         let refund = Refund {
             id: self.id,
             order: self.order,
+            payment: None,
             created_at: self.created_at,
             note: self.note,
             total: self.paid.total(goods, adjusted),

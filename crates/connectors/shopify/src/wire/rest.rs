@@ -86,6 +86,7 @@ struct Line {
     title: Option<String>,
     name: Option<String>,
     variant_title: Option<String>,
+    grams: Option<Exact>,
     quantity: Exact,
     current_quantity: Option<Exact>,
     #[serde(default)]
@@ -275,6 +276,7 @@ impl Line {
             variant_id: self.variant_id.map(|id| id.0),
             title: filled(self.title).or(filled(self.name)).unwrap_or_default(),
             kind: line_kind(self.gift_card, self.requires_shipping),
+            grams: self.grams.map(|it| it.0),
             quantity: Decimal::ZERO,
             quantity_ordered: Decimal::ZERO,
             quantity_refunded: Decimal::ZERO,
@@ -313,6 +315,7 @@ impl Shipping {
             id: self.id.0,
             code: filled(self.code),
             title: self.title.unwrap_or_default(),
+            pickup_point: None,
             price,
             taxes: taxes(self.tax_lines, currencies, included)?,
             total: less(price, &discounts)?,

@@ -232,6 +232,7 @@ impl Payment {
             amount: Money::new(self.amount.0, self.currency),
             processed_at,
             reference: filled(self.payment_id).or(filled(self.authorization)),
+            expires_at: None,
             test: self.test,
         })
     }
