@@ -5,12 +5,14 @@ use spindel_connect::{Entry, entry};
 /// Every connector, by id.
 pub static CATALOG: &[Entry] = &[
     entry::<spindel_connector_amqp::Amqp>(),
+    entry::<spindel_connector_hubspot::Hubspot>(),
     entry::<spindel_connector_klarna::Klarna>(),
     entry::<spindel_connector_odoo::Odoo>(),
     entry::<spindel_connector_shopify::Shopify>(),
     entry::<spindel_connector_stripe::Stripe>(),
     entry::<spindel_connector_vipps::Vipps>(),
     entry::<spindel_connector_webhook::Webhook>(),
+    entry::<spindel_connector_woocommerce::Woocommerce>(),
 ];
 
 /// The connector of this id.

@@ -34,11 +34,6 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
             &format!("connector `{}` has {}", connection.entry.info.id, known.join(", ")),
         ));
     };
-    let kept = match server::open_store(&loaded.settings.store).await {
-        Ok(store) => kept_secrets(&*store, &args.connection).await.unwrap_or_default(),
-        // It may be on another machine: then the settings must do.
-        Err(_) => Vec::new(),
-    };
     let base = args.to.clone().unwrap_or_else(|| base_url(&loaded.settings));
     let base = base.trim_end_matches('/');
     // Signed for the address under which the server takes itself to be known, and sent to where it is.
@@ -48,7 +43,16 @@ pub async fn run(global: &Global, args: &SendArgs, out: &Out) -> anyhow::Result<
         Some(at) => known.split_at(at),
         None => (known, ""),
     };
-    let request = signed(connection, &fixture.example()?, (origin, prefix), &kept)?;
+    let example = fixture.example()?;
+    let request = match signed(connection, &example, (origin, prefix), &[]) {
+        Ok(request) => request,
+        // Only the store may know a secret, where it is the vendor who gives one.
+        Err(why) => {
+            let Ok(store) = server::open_store(&loaded.settings.store).await else { return Err(why) };
+            let kept = kept_secrets(&*store, &args.connection).await.unwrap_or_default();
+            signed(connection, &example, (origin, prefix), &kept)?
+        }
+    };
     let path = request.uri.strip_prefix(prefix).unwrap_or(&request.uri);
     post(&format!("{base}{path}"), request.clone(), out).await
 }

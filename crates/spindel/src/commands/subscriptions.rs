@@ -6,6 +6,7 @@ use crate::{
     output::{FAILED, NOTHING_MATCHED, Out, UNREACHABLE},
     server::{self, StoredTokens},
 };
+use serde::Serialize;
 use spindel_connect::CallError;
 use spindel_http::{Client, TokenKeeper};
 use spindel_model::Clock;
@@ -58,8 +59,19 @@ fn unreachable(error: &CallError, out: &Out) -> ExitCode {
     ExitCode::from(UNREACHABLE)
 }
 
+/// One topic and where the vendor sends it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    standing: &'a Standing,
+    /// By this run.
+    registered: bool,
+}
+
 fn show(standings: &[Standing], out: &Out) -> ExitCode {
-    out.show(&standings, |out| {
+    let row = |standing| Row { standing, registered: matches!(standing.state, Health::Registered) };
+    let rows: Vec<Row> = standings.iter().map(row).collect();
+    out.show(&rows, |out| {
         out.table(&["topic", "sent to"], standings.iter().map(|it| vec![it.topic.clone(), text(it)]));
     });
     let failed = standings.iter().any(|it| it.problem.is_some());
