@@ -5,9 +5,11 @@ use spindel_connect::{Entry, entry};
 /// Every connector, by id.
 pub static CATALOG: &[Entry] = &[
     entry::<spindel_connector_amqp::Amqp>(),
+    entry::<spindel_connector_bring::Bring>(),
     entry::<spindel_connector_hubspot::Hubspot>(),
     entry::<spindel_connector_klarna::Klarna>(),
     entry::<spindel_connector_odoo::Odoo>(),
+    entry::<spindel_connector_shipmondo::Shipmondo>(),
     entry::<spindel_connector_shopify::Shopify>(),
     entry::<spindel_connector_stripe::Stripe>(),
     entry::<spindel_connector_vipps::Vipps>(),

@@ -11,7 +11,7 @@ use crate::{
     when,
 };
 use spindel_connect::{Described, Entry};
-use spindel_model::{ActionKind, EntityKind, Topic};
+use spindel_model::{ActionKind, AttributeMap, EntityKind, Topic};
 use std::time::Duration;
 
 /// The longest jq program that is read.
@@ -44,6 +44,7 @@ pub(crate) fn read(field: &Field, connections: &[ConnectionDraft<'_>], findings:
     let lag = section.read("lag", findings, measure::duration_within("0s", "30d"));
     let retry = retry(&section, findings);
     let map = map(&section, findings);
+    let attributes = attributes(&section, findings);
     let filter = match section.get("when") {
         Some(field) => when::read(field, &section.at("when"), &topics, findings),
         None => Some(Default::default()),
@@ -72,6 +73,7 @@ pub(crate) fn read(field: &Field, connections: &[ConnectionDraft<'_>], findings:
         lag: lag?,
         trust: trust?,
         every,
+        attributes,
         map,
         retry: retry?,
     })
@@ -119,6 +121,26 @@ fn map(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<String> {
         );
     }
     Some(program.to_owned())
+}
+
+/// Field at the destination = attribute of the source.
+fn attributes(section: &Section<'_>, findings: &mut Findings<'_>) -> AttributeMap {
+    let Some(field) = section.get("attributes") else { return AttributeMap::new() };
+    if section.text("do").is_some_and(|action| action != ActionKind::UpsertProduct.as_str()) {
+        let misfit = Misfit::new("unused", "only upsert_product has attributes");
+        findings.error(&section.at("attributes"), &field.node.span, misfit.hint("remove `attributes`, or use `map`"));
+    }
+    let mut map = AttributeMap::new();
+    for entry in field.node.fields() {
+        match entry.node.text() {
+            Some(attribute) => drop(map.insert(entry.name.clone(), attribute.to_owned())),
+            None => {
+                let misfit = Misfit::new("wrong_type", format!("`{}` must be the name of an attribute, as text", entry.name));
+                findings.error(&join(&section.at("attributes"), &entry.name), &entry.node.span, misfit);
+            }
+        }
+    }
+    map
 }
 
 fn retry(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<RetryPolicy> {
@@ -196,7 +218,8 @@ impl<'a> Ends<'a> {
             _ => None,
         });
         if every {
-            for kind in kinds_of(topics).into_iter().filter(|kind| !entry.polls(*kind)) {
+            let asked = |kind: EntityKind| entry.polls(kind) || (kind == EntityKind::Shipment && tracks(&entry));
+            for kind in kinds_of(topics).into_iter().filter(|kind| !asked(*kind)) {
                 let can = if polled.is_empty() {
                     "it cannot be polled at all".into()
                 } else {
@@ -247,6 +270,11 @@ impl<'a> Ends<'a> {
 /// What is booked with a carrier is told as soon as it is.
 fn books(entry: &Entry, topics: &[Topic]) -> bool {
     entry.performs(ActionKind::BookShipment) && kinds_of(topics).iter().all(|kind| *kind == EntityKind::Shipment)
+}
+
+/// A carrier is asked about the parcels that were booked with it.
+fn tracks(entry: &Entry) -> bool {
+    (entry.abilities)().contains(&Described::Tracks)
 }
 
 pub(crate) fn unknown_connection(name: &str, connections: &[ConnectionDraft<'_>]) -> Misfit {

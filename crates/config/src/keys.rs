@@ -15,6 +15,7 @@ pub(crate) const ROOT: &[Key] = &[
         Shape::Named(RATES),
         "what a shop's checkout is told about carriers, by the name of the shop's connection",
     ),
+    Key::optional("payments", Shape::Table(PAYMENTS), "whose orders, payments and payouts must agree"),
     Key::optional("maps", Shape::Maps, "how codes of one system are called in the other: tables of text, by name"),
     Key::optional("tests", Shape::Tables(TEST), "what is expected of the flows; `spindel check` runs them"),
 ];
@@ -98,6 +99,12 @@ pub(crate) const FLOW: &[Key] = &[
         "`payload` applies the webhook's content, `refetch` reads the record back first",
     ),
     Key::optional("every", Shape::Duration, "poll the source this often"),
+    Key::optional(
+        "attributes",
+        Shape::TextMap,
+        "for upsert_product: field at the destination = attribute of the source; fields are title, description, brand, category, \
+         handle, tags, and names of the shop's own",
+    ),
     Key::optional("map", Shape::Text, "a jq program over the action"),
     Key::optional("retry", Shape::Table(RETRY), "when an action is tried again"),
 ];
@@ -117,6 +124,20 @@ pub(crate) const FALLBACK: &[Key] = &[
     Key::optional("countries", Shape::Texts, "two letters each; without it, all"),
     Key::optional("up_to_grams", Shape::Whole, "for goods of this weight at most"),
     Key::optional("days", Shape::Whole, "until it is there at the latest"),
+];
+
+pub(crate) const PAYMENTS: &[Key] = &[
+    Key::needed("orders", Shape::Texts, "the connections whose orders are what was sold"),
+    Key::needed("providers", Shape::Texts, "the connections whose transactions and payouts are what was paid"),
+    Key::default("every", Shape::Duration, "1h", "ask the providers for transactions and payouts this often"),
+    Key::default("payment_after", Shape::Duration, "1d", "how long a payment may take before `spindel payments` misses it"),
+    Key::default("payout_after", Shape::Duration, "14d", "how long a payout may take before it is missed"),
+    Key::default("warn_before", Shape::Duration, "2d", "tell of an authorisation that lapses uncaptured this long before"),
+    Key::optional(
+        "except",
+        Shape::Texts,
+        "gateways of orders, in the shop's word, that are paid elsewhere: \"manual\", \"gift_card\"",
+    ),
 ];
 
 pub(crate) const RETRY: &[Key] = &[

@@ -12,6 +12,7 @@ mod keys;
 mod map;
 mod measure;
 mod path;
+mod payments;
 mod problem;
 mod rates;
 mod read;
@@ -26,3 +27,8 @@ pub use read::{Loaded, load, load_to_look, parse, parse_with};
 pub use schema::{schema, schema_with};
 pub use secret::Env;
 pub use settings::*;
+
+/// Reads a duration as the file writes it: `1h30m`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    measure::duration(text).map_err(|misfit| misfit.message)
+}

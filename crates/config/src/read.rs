@@ -4,7 +4,7 @@ use crate::{
     ConnectionSettings, Env, Flow, FlowTest, Outbound, Problem, Problems, Server, Settings, backend,
     connection::{self, ConnectionDraft},
     document::{Document, Field, MAX_BYTES, Node, Value},
-    flow, flow_test, keys, map, measure,
+    flow, flow_test, keys, map, measure, payments,
     problem::{Findings, Level, Misfit},
     rates,
     section::Section,
@@ -127,14 +127,15 @@ fn settings(root: &Node, catalog: &[Entry], envs: Envs<'_>, findings: &mut Findi
         part("connections").fields().iter().map(|field| connection::read(field, catalog, envs.vendors, findings)).collect();
     let flows: Vec<Flow> = part("flows").fields().iter().filter_map(|field| flow::read(field, &connections, findings)).collect();
     let rates = part("rates").fields().iter().filter_map(|field| rates::read(field, &connections, envs.own, findings)).collect();
+    let payments = top.get("payments").and_then(|field| payments::read(&field.node, &connections, findings));
     let maps = map::read(part("maps"), findings);
     let tests = tests(top.get("tests"), &flow_test::Known { connections: &connections, flows: part("flows") }, findings);
-    warn_of_unused(part("flows"), part("rates"), &connections, findings);
+    warn_of_unused([part("flows"), part("rates"), part("payments")], &connections, findings);
     map::warn_of_unused(part("maps"), part("flows"), &connections, findings);
 
     let connections = connections.iter_mut().filter_map(|it| Some((it.name().to_owned(), it.settings.take()?)));
     let connections: std::collections::BTreeMap<String, ConnectionSettings> = connections.collect();
-    Some(Settings { server: server?, store: store?, queue: queue?, outbound, connections, flows, rates, maps, tests })
+    Some(Settings { server: server?, store: store?, queue: queue?, outbound, connections, flows, rates, payments, maps, tests })
 }
 
 fn server(section: &Section<'_>, findings: &mut Findings<'_>) -> Option<Server> {
@@ -211,9 +212,10 @@ fn tests(field: Option<&Field>, known: &flow_test::Known<'_>, findings: &mut Fin
     items.iter().enumerate().filter_map(|(index, node)| flow_test::read(node, index, known, findings)).collect()
 }
 
-fn warn_of_unused(flows: &Node, rates: &Node, connections: &[ConnectionDraft<'_>], findings: &mut Findings<'_>) {
+fn warn_of_unused([flows, rates, payments]: [&Node; 3], connections: &[ConnectionDraft<'_>], findings: &mut Findings<'_>) {
     let mut named: Vec<&str> = flows.fields().iter().flat_map(|field| flow::named_ends(&field.node)).collect();
     named.extend(rates.fields().iter().flat_map(|field| rates::named(&field.node)));
+    named.extend(payments::named(payments));
     for connection in connections.iter().filter(|it| !named.contains(&it.name())) {
         let misfit = Misfit::new("unused", format!("no flow uses connection \"{}\"", connection.name()));
         findings.warning(&connection.path, &connection.field.span, misfit.hint("add a flow, or remove the connection"));

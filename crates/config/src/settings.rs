@@ -2,10 +2,10 @@
 
 use ipnet::IpNet;
 use spindel_connect::{Connection, Endpoint, Entry, Maps, Secret};
-/// Flow, Filter (with Condition and Test), RetryPolicy and Trust live in `spindel_model` (flow.rs, filter.rs): the engine, which does
-/// not know this crate, needs them. This crate parses and lints them.
+/// Flow, Filter (with Condition and Test), RetryPolicy, Trust and Payments live in `spindel_model` (flow.rs, filter.rs, ledger.rs):
+/// the engine, which does not know this crate, needs them. This crate parses and lints them.
 use spindel_model::Money;
-pub use spindel_model::{Condition, Filter, Flow, RetryPolicy, Test, Trust};
+pub use spindel_model::{Condition, Filter, Flow, Payments, RetryPolicy, Test, Trust};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 pub struct Settings {
@@ -17,6 +17,7 @@ pub struct Settings {
     /// In the order of the file.
     pub flows: Vec<Flow>,
     pub rates: Vec<Rates>,
+    pub payments: Option<Payments>,
     pub maps: Maps,
     pub tests: Vec<FlowTest>,
 }

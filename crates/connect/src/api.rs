@@ -247,7 +247,7 @@ impl Call<'_> {
 /// A path as it may be kept. Whole addresses come from the settings or from a vendor, and often are the secret themselves.
 fn kept_path(path: &str) -> String {
     let Some((scheme, rest)) = path.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?'])) else {
-        return path.to_owned();
+        return without_people(path);
     };
     let (authority, below) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -256,6 +256,22 @@ fn kept_path(path: &str) -> String {
         (true, false) => format!("{scheme}://{host}/"),
         (false, _) => format!("{scheme}://{host}/…"),
     }
+}
+
+/// Some vendors want an e-mail address as a part of a path or query. It is somebody's, and so that part is not kept.
+fn without_people(path: &str) -> String {
+    const EDGES: [char; 8] = ['/', '?', '&', '=', '#', ';', ',', '|'];
+    let part = |text: &str| {
+        let (name, edge) = text.split_at(text.rfind(EDGES).filter(|at| at + 1 == text.len()).unwrap_or(text.len()));
+        if holds_address(name) { format!("…{edge}") } else { text.to_owned() }
+    };
+    path.split_inclusive(EDGES).map(part).collect()
+}
+
+/// Something, an `@` (written out, encoded, or encoded twice), and something.
+fn holds_address(part: &str) -> bool {
+    let bare = part.replace("%25", "%").replace("%40", "@");
+    bare.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
 }
 
 impl Failure {
@@ -286,6 +302,24 @@ pub type BudgetFn = fn(&Reply) -> Option<Budget>;
 #[cfg(test)]
 mod tests {
     use super::kept_path;
+
+    #[test]
+    fn an_email_address_is_not_kept_wherever_it_stands() {
+        for (path, kept) in [
+            ("/preferences/v4/statuses/kari%40example.no?channel=EMAIL", "/preferences/v4/statuses/…?channel=EMAIL"),
+            ("/statuses/kari@example.no/unsubscribe-all", "/statuses/…/unsubscribe-all"),
+            ("/customers?email=kari.n%2Bshop%40example.no&role=all&_fields=id", "/customers?email=…&role=all&_fields=id"),
+            ("/customers?email=k%2540example.no", "/customers?email=…"),
+            ("/people?emails=a%40x.no,b%40x.no,7", "/people?emails=…,…,7"),
+            ("/odata/customers?$filter=email%20eq%20%27kari%40example.no%27&$top=1", "/odata/customers?$filter=…&$top=1"),
+            ("/statuses/kari%40example.no", "/statuses/…"),
+        ] {
+            assert_eq!(kept_path(path), kept);
+        }
+        for path in ["", "/", "/orders?@odata=1&b=%40", "/json/2/sale.order/search?limit=1,2&x="] {
+            assert_eq!(kept_path(path), path);
+        }
+    }
 
     #[test]
     fn of_a_whole_address_only_the_host_is_kept() {

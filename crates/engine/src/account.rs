@@ -1,7 +1,7 @@
 //! The configuration as the engine uses it: connections with their API handles, flows and maps. Swapped whole on reload.
 
 use spindel_connect::{Api, Connection, Maps};
-use spindel_model::{Flow, Topic};
+use spindel_model::{Flow, Payments, Topic};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One configured connection, ready to be called.
@@ -23,6 +23,7 @@ pub struct Account {
 pub struct Wiring {
     pub accounts: BTreeMap<String, Arc<Account>>,
     pub flows: Vec<Arc<Flow>>,
+    pub payments: Option<Payments>,
     pub maps: Arc<Maps>,
 }
 

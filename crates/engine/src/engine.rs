@@ -303,7 +303,8 @@ impl Engine {
         for event in ids {
             tracing::error!(%event, reason, "an event cannot be read from the store");
             let state = EventState::Quarantined { reason: reason.clone() };
-            let plan = EventPlan { event, state, indexed: Vec::new(), deliveries: Vec::new(), now: self.clock.now() };
+            let plan =
+                EventPlan { event, state, indexed: Vec::new(), deliveries: Vec::new(), notes: Vec::new(), now: self.clock.now() };
             self.store.plan(plan).await?;
         }
         Ok(())

@@ -1,12 +1,12 @@
 //! What an event means: its changes, the flows that want them, and the deliveries that come of it.
 
-use crate::{Wiring, jq};
+use crate::{Wiring, jq, note};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use spindel_connect::Verified;
 use spindel_model::{
     Action, ActionKind, Cause, Change, DeliveryId, ErrorClass, Event, EventState, Flow, Indexed, Record, State, Timestamp, Trust,
-    Unsuitable,
+    Unsuitable, UpsertProduct,
 };
 use spindel_store::{EventPlan, NewDelivery};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,7 @@ fn http_headers(event: &Event) -> http::HeaderMap {
 
 /// The whole plan of an event.
 pub async fn plan(wiring: &Wiring, jq: &jq::Pool, event: &Event, now: Timestamp) -> EventPlan {
-    let empty = |state| EventPlan { event: event.id, state, indexed: Vec::new(), deliveries: Vec::new(), now };
+    let empty = |state| EventPlan { event: event.id, state, indexed: Vec::new(), deliveries: Vec::new(), notes: Vec::new(), now };
     let changes = match understand(wiring, event) {
         Ok(changes) => changes,
         Err(reason) => return empty(EventState::Quarantined { reason }),
@@ -73,11 +73,16 @@ pub async fn plan(wiring: &Wiring, jq: &jq::Pool, event: &Event, now: Timestamp)
     let mut plan = empty(EventState::Unrouted);
     for (index, change) in changes.iter().enumerate() {
         plan.indexed.push(Indexed { entity: change.entity.clone(), mentions: change.mentions() });
+        plan.notes.extend(note::notes(wiring, &event.connection, change, now));
         for flow in wiring.flows_for(&event.connection, change.topic) {
             plan.state = EventState::Planned;
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             plan.deliveries.push(deliver(jq, event, flow, index, change, now).await);
         }
+    }
+    // What was noted is of use, wanted by a flow or not.
+    if !plan.notes.is_empty() {
+        plan.state = EventState::Planned;
     }
     plan
 }
@@ -124,7 +129,16 @@ async fn payload(jq: &jq::Pool, flow: &Flow, change: &Change) -> Result<Payload,
 pub async fn action(jq: &jq::Pool, flow: &Flow, change: &Change) -> Result<Action, State> {
     let made = Action::from_change(flow.action, change)
         .map_err(|unsuitable| State::Skipped { reason: unsuitable_reason(&unsuitable) })?;
-    mapped(jq, flow.action, flow.map.as_deref(), made).await
+    mapped(jq, flow.action, flow.map.as_deref(), with_attributes(flow, made)).await
+}
+
+fn with_attributes(flow: &Flow, made: Action) -> Action {
+    match made {
+        Action::UpsertProduct(verb) if !flow.attributes.is_empty() => {
+            UpsertProduct { product: Box::new(verb.product.mapped(&flow.attributes)) }.into()
+        }
+        other => other,
+    }
 }
 
 /// Runs the flow's mapping over the action.

@@ -1,6 +1,9 @@
 //! One request on `/in/{connection}`, from its first byte to its answer.
 
-use crate::trust::{Doubt, Found, Trust};
+use crate::{
+    prove::proof,
+    trust::{Doubt, Trust},
+};
 use axum::{
     Router,
     body::Body,
@@ -12,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
-use spindel_connect::{Answer, Connection, Incoming, NUDGE, Proof, QUERY, Secret, Unproven, Verified};
+use spindel_connect::{Answer, Connection, NUDGE, Proof, QUERY, Verified};
 use spindel_model::{Cause, Clock, EventId, Rejected};
 use spindel_store::{Appended, NewEvent, Store, StoreError};
 use std::{
@@ -144,7 +147,7 @@ async fn receive(State(ingest): State<Ingest>, Path(connection): Path<String>, r
 }
 
 /// Why a request is not accepted.
-struct Refusal {
+pub(crate) struct Refusal {
     kind: Kind,
     /// For the record; the sender is told only the status.
     reason: String,
@@ -153,7 +156,7 @@ struct Refusal {
 
 /// What refusals are counted by: few, so that no sender can make up more.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     UnknownConnection,
     ReceivesNothing,
     BadProof,
@@ -189,7 +192,7 @@ impl Kind {
 }
 
 impl Refusal {
-    fn new(kind: Kind, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into(), size: 0 }
     }
 
@@ -216,53 +219,6 @@ impl Ingest {
         let (verified, proof) = self.prove(name, &inlet, (kept, proof), incoming).await.map_err(|it| it.of_size(size))?;
         let event = self.event(name, &inlet, &proof, &verified).map_err(|refusal| refusal.of_size(size))?;
         self.commit(event).await
-    }
-
-    async fn kept(&self, name: &str, doubt: Doubt) -> Result<Vec<Secret>, Refusal> {
-        self.trust.secrets(name, doubt).await.map_err(|why| Refusal::new(Kind::Unavailable, why))
-    }
-
-    async fn prove(
-        &self,
-        name: &str,
-        inlet: &Inlet,
-        (kept, mut proof): (Vec<Secret>, Proof),
-        incoming: Incoming,
-    ) -> Result<(Verified, Proof), Refusal> {
-        let bad = |unproven: Unproven| Refusal::new(Kind::BadProof, unproven.to_string());
-        if inlet.insecure_accept_unsigned {
-            return Ok((proof.accept_unproven(incoming).map_err(bad)?, proof));
-        }
-        let wanted = proof.wanted_keys(&incoming);
-        let found = if wanted.is_empty() { Found::default() } else { self.trust.keys(name, &wanted).await };
-        proof.supply(&found.keys);
-        let now = self.wall.now();
-        let why = match proof.check(incoming.clone(), now) {
-            Ok(verified) => return Ok((verified, proof)),
-            Err(why) => why,
-        };
-        // The vendor may sign with a secret that another node was given a moment ago.
-        let newer = self.kept(name, Doubt::Some).await?;
-        if !newer.iter().map(Secret::expose).eq(kept.iter().map(Secret::expose)) {
-            let mut proof = self::proof(inlet, &newer)?;
-            proof.supply(&found.keys);
-            if let Ok(verified) = proof.check(incoming, now) {
-                return Ok((verified, proof));
-            }
-        }
-        match found.unreachable {
-            true => Err(Refusal::new(Kind::Unavailable, "the vendor's published keys cannot be had just now")),
-            false => Err(bad(why)),
-        }
-    }
-
-    fn incoming(&self, parts: http::request::Parts, body: Bytes) -> Incoming {
-        let uri = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-        let (origin, prefix) = match &self.public_url {
-            Some(public_url) => origin_and_path(public_url),
-            None => (called(&parts), ""),
-        };
-        Incoming { method: parts.method, uri: format!("{prefix}{uri}"), origin, headers: parts.headers, body }
     }
 
     fn event(&self, name: &str, inlet: &Inlet, proof: &Proof, verified: &Verified) -> Result<NewEvent, Refusal> {
@@ -346,25 +302,6 @@ impl Ingest {
         }
         response
     }
-}
-
-fn proof(inlet: &Inlet, kept: &[Secret]) -> Result<Proof, Refusal> {
-    inlet.connection.proof(kept).ok_or_else(|| Refusal::new(Kind::ReceivesNothing, "this connection receives nothing"))
-}
-
-/// A path of the public address is taken off by whatever stands before this server, and was signed all the same.
-fn origin_and_path(public_url: &str) -> (String, &str) {
-    let url = public_url.trim_end_matches('/');
-    let authority = url.find("://").map_or(0, |at| at + 3);
-    match url[authority..].find('/') {
-        Some(at) => (url[..authority + at].to_owned(), &url[authority + at..]),
-        None => (url.to_owned(), ""),
-    }
-}
-
-fn called(parts: &http::request::Parts) -> String {
-    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    format!("http://{host}")
 }
 
 /// What is left of a request: its head, its body, and the room that the body takes.
@@ -487,17 +424,6 @@ mod tests {
             differing[place.index(body.len())] ^= flip;
             let key = |body: Vec<u8>| dedupe_key("orders/create", Some("e1"), &Bytes::from(body));
             prop_assert_ne!(key(body), key(differing));
-        }
-    }
-
-    #[test]
-    fn the_sender_knows_this_server_by_its_public_address() {
-        for (public_url, origin, path) in [
-            ("https://hooks.example.no/", "https://hooks.example.no", ""),
-            ("https://hooks.example.no:8443", "https://hooks.example.no:8443", ""),
-            ("https://example.no/spindel/", "https://example.no", "/spindel"),
-        ] {
-            assert_eq!(origin_and_path(public_url), (origin.to_owned(), path), "{public_url}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Takes webhooks in: cap, prove, commit, answer. Nothing here parses a body or knows a flow.
 
 mod accept;
+mod prove;
 mod serve;
 mod trust;
 

@@ -1,6 +1,6 @@
 //! A flow: changes of these topics from this connection become this action at that one.
 
-use crate::{ActionKind, Filter, Topic};
+use crate::{ActionKind, AttributeMap, Filter, Topic};
 use std::time::Duration;
 
 /// `[flows.NAME]`
@@ -17,6 +17,8 @@ pub struct Flow {
     pub trust: Trust,
     /// Poll the source this often.
     pub every: Option<Duration>,
+    /// Of products: field at the destination by attribute of the source.
+    pub attributes: AttributeMap,
     /// jq over the action.
     pub map: Option<String>,
     pub retry: RetryPolicy,

@@ -5,6 +5,7 @@
 //! Only data lives here: no I/O, no async, nothing that knows a vendor.
 
 mod action;
+mod attribute_map;
 mod booking;
 mod change;
 mod clock;
@@ -12,6 +13,8 @@ mod customer;
 mod delivery;
 mod filter;
 mod flow;
+mod ledger;
+mod matching;
 mod money;
 mod order;
 mod payment;
@@ -24,6 +27,7 @@ mod specimen;
 mod stock;
 
 pub use action::*;
+pub use attribute_map::*;
 pub use booking::*;
 pub use change::*;
 pub use clock::*;
@@ -31,6 +35,8 @@ pub use customer::*;
 pub use delivery::*;
 pub use filter::*;
 pub use flow::*;
+pub use ledger::*;
+pub use matching::*;
 pub use money::*;
 pub use order::*;
 pub use payment::*;

@@ -40,6 +40,9 @@ pub struct Texts {
     pub title: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What [`Product::attributes`] says otherwise in this language, under the same names.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 /// A picture or a film of a product.

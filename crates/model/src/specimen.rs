@@ -280,7 +280,11 @@ fn product() -> Product {
         }],
         translations: [(
             "en-GB".to_owned(),
-            Texts { title: Some("Jumper, red".into()), description: Some("<p>Warm.</p>".into()) },
+            Texts {
+                title: Some("Jumper, red".into()),
+                description: Some("<p>Warm.</p>".into()),
+                attributes: attributes("material", "wool"),
+            },
         )]
         .into(),
         media: vec![Media {

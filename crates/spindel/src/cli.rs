@@ -72,6 +72,9 @@ pub enum Command {
     /// The whole journey of one thing across all systems
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Whether what was sold, what was paid and what was paid out agree
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
     /// Which webhooks a vendor sends here
     #[command(subcommand)]
     Subscriptions(SubscriptionsCommand),
@@ -131,6 +134,16 @@ pub struct CheckArgs {
     /// Also log in at every connection
     #[arg(long)]
     pub live: bool,
+}
+
+#[derive(Subcommand)]
+pub enum PaymentsCommand {
+    /// Orders and payments whose sides do not agree, and had the time that `[payments]` gives them
+    Unmatched {
+        /// Only what happened within so long: `90d`
+        #[arg(long, default_value = "90d", value_name = "TIME", value_parser = spindel_config::duration)]
+        since: std::time::Duration,
+    },
 }
 
 #[derive(Subcommand)]

@@ -6,6 +6,7 @@
 mod admission;
 mod content;
 mod failure;
+mod notes;
 mod papers;
 mod postgres;
 mod recent;
@@ -41,7 +42,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Those of the named events that are still to be planned, with their bodies.
     fn to_plan(&self, ids: Vec<EventId>) -> StoreResult<'_, Vec<Event>>;
-    /// Writes what an event means: its state, its search keys and its deliveries, placed in their lanes.
+    /// Writes what an event means: its state, its search keys, its notes, and its deliveries, placed in their lanes.
     /// Answers what may be announced now. Planning the same event again adds nothing and revives what had not arrived.
     fn plan(&self, plan: EventPlan) -> StoreResult<'_, Planned>;
 
@@ -101,6 +102,12 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the papers that came of a delivery, in place of those it had.
     fn keep_documents(&self, of: DeliveryId, documents: Vec<Document>, now: Timestamp) -> StoreResult<'_, ()>;
     fn documents(&self, of: DeliveryId) -> StoreResult<'_, Vec<Document>>;
+
+    /// Writes notes apart from any plan; of one thing the word with the higher version stays, of equals the later one.
+    fn note(&self, notes: Vec<Note>) -> StoreResult<'_, ()>;
+    fn notes(&self, filter: NoteFilter) -> StoreResult<'_, Vec<Note>>;
+    /// Deletes notes of what happened before `before`, a bounded number at a time; answers how many.
+    fn forget_notes(&self, before: Timestamp, limit: usize) -> StoreResult<'_, usize>;
 
     // --- duties and housekeeping
 

@@ -28,6 +28,7 @@ pub(crate) enum Part {
     Exchanges,
     KeyCheck,
     Documents,
+    Note,
 }
 
 /// Seals and opens payloads.

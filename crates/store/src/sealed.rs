@@ -3,6 +3,7 @@
 use crate::{
     EventPlan, Finish, NewDelivery, StoreError,
     failure::{Failure, Tried},
+    notes::{self, SealedNote},
     rules::payload_id,
     seal::{Part, Sealer},
 };
@@ -10,11 +11,12 @@ use spindel_model::{EventState, State};
 
 /// A plan whose actions are sealed.
 pub(crate) struct SealedPlan {
-    /// Without its deliveries.
+    /// Without its deliveries and notes.
     pub plan: EventPlan,
     /// The column `mentions` of the event.
     pub mentions: String,
     pub deliveries: Vec<(NewDelivery, Option<Vec<u8>>)>,
+    pub notes: Vec<SealedNote>,
 }
 
 impl SealedPlan {
@@ -38,12 +40,13 @@ impl SealedPlan {
             }
         }
         let mentions = serde_json::to_string(&mentions).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok(Self { plan, mentions, deliveries })
+        let notes = notes::seal(sealer, std::mem::take(&mut plan.notes))?;
+        Ok(Self { plan, mentions, deliveries, notes })
     }
 
     pub fn bytes(&self) -> usize {
         let payloads: usize = self.deliveries.iter().map(|(_, sealed)| 512 + sealed.as_ref().map_or(0, Vec::len)).sum();
-        payloads + self.mentions.len()
+        payloads + self.mentions.len() + notes::bytes(&self.notes)
     }
 
     /// The column `reason` of the event.

@@ -60,7 +60,51 @@ pub struct EventPlan {
     pub state: EventState,
     pub indexed: Vec<Indexed>,
     pub deliveries: Vec<NewDelivery>,
+    pub notes: Vec<Note>,
     pub now: Timestamp,
+}
+
+/// What events said of something, by the latest word: kept longer than they are, and found without reading them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub key: NoteKey,
+    /// An older word changes nothing.
+    pub version: Version,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When it is to be looked at again; `None` when there is nothing left to do.
+    pub look_at: Option<Timestamp>,
+    pub body: Vec<u8>,
+}
+
+/// What a note is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoteKey {
+    /// Who keeps it: `ledger`, `parcels`.
+    pub book: String,
+    pub connection: String,
+    pub key: String,
+}
+
+/// Which notes of one book and connection, by their keys.
+#[derive(Clone, Debug)]
+pub struct NoteFilter {
+    pub book: String,
+    pub connection: String,
+    /// What happened from then on.
+    pub since: Timestamp,
+    /// Pages: those with a higher key.
+    pub after: Option<String>,
+    /// Only those that are to be looked at by then, the longest due first; `since` and `after` do not count.
+    pub due: Option<Timestamp>,
+    pub limit: usize,
+}
+
+impl NoteFilter {
+    /// All of a book, a page at a time.
+    pub fn all(book: &str, connection: &str) -> Self {
+        Self { book: book.into(), connection: connection.into(), since: Timestamp::MIN, after: None, due: None, limit: 1000 }
+    }
 }
 
 /// A delivery to be placed in its lane.

@@ -281,7 +281,7 @@ async fn a_newer_schema_is_refused() {
     let (store, path, _folder) = fresh();
     drop(store);
     sqlite(&path).execute_batch("PRAGMA user_version = 99").unwrap();
-    assert!(matches!(refused(&path, Options::default()), StoreError::NewerSchema { found: 99, known: 2 }));
+    assert!(matches!(refused(&path, Options::default()), StoreError::NewerSchema { found: 99, known: 3 }));
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::SignedDuration;
-use spindel_connect::{CallError, Cursor, Journal};
-use spindel_engine::{Account, Engine};
-use spindel_model::{Cause, Change, Clock, EntityKind, EventId, Timestamp};
+use spindel_connect::{CallError, Cursor, Described, Journal};
+use spindel_engine::{Account, Engine, Wiring};
+use spindel_model::{Cause, Change, Clock, EntityKind, EventId, Payments, Timestamp};
 use spindel_store::{Appended, CursorMove, NewEvent, Store, StoreError};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -105,12 +105,16 @@ impl Poller {
     /// What is polled, by the most impatient flow.
     fn wanted(&self) -> BTreeMap<(String, EntityKind), Duration> {
         let mut wanted = BTreeMap::new();
-        for flow in &self.engine.wiring().flows {
+        let wiring = self.engine.wiring();
+        for flow in &wiring.flows {
             let Some(every) = flow.every else { continue };
             for topic in &flow.on {
                 let shortest = wanted.entry((flow.from.clone(), topic.entity())).or_insert(every);
                 *shortest = every.min(*shortest);
             }
+        }
+        for (from, kind, every) in wiring.payments.iter().flat_map(|payments| asked_for_payments(&wiring, payments)) {
+            wanted.entry((from, kind)).or_insert(every);
         }
         wanted
     }
@@ -125,6 +129,9 @@ impl Poller {
     pub async fn round(&self, from: &str, kind: EntityKind) -> Result<usize, PollError> {
         let wiring = self.engine.wiring();
         let account = wiring.account(from).ok_or_else(|| PollError::Unable(from.to_owned(), kind))?;
+        if kind == EntityKind::Shipment && !polls(account, kind) {
+            return self.follow_parcels(account).await;
+        }
         let cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
         self.pages(account, kind, cursor, kind.as_str()).await
     }
@@ -147,19 +154,22 @@ impl Poller {
             let page = self.page(account, kind, cursor.as_ref()).await?;
             let moved = CursorMove { connection: from.to_owned(), kind: kept_as.to_owned(), cursor: page.cursor.0.clone() };
             let events = page.changes.iter().map(|change| self.event(from, change)).collect();
-            for appended in self.store.append_page(events, moved).await? {
-                if let Appended::New(id) = appended {
-                    new += 1;
-                    self.engine.announce(id);
-                    metrics::counter!("spindel_events_accepted_total", "connection" => from.to_owned()).increment(1);
-                }
-            }
+            let appended = self.store.append_page(events, moved).await?;
+            new += appended.into_iter().filter(|it| self.announced(from, *it)).count();
             if !page.more || cursor.as_ref() == Some(&page.cursor) {
                 break;
             }
             cursor = Some(page.cursor);
         }
         Ok(new)
+    }
+
+    /// Announces an event that is new.
+    pub(crate) fn announced(&self, from: &str, appended: Appended) -> bool {
+        let Appended::New(id) = appended else { return false };
+        self.engine.announce(id);
+        metrics::counter!("spindel_events_accepted_total", "connection" => from.to_owned()).increment(1);
+        true
     }
 
     async fn page(
@@ -173,7 +183,7 @@ impl Poller {
         Ok(page.ok_or_else(|| PollError::Unable(account.name.clone(), kind))?.await?)
     }
 
-    fn event(&self, from: &str, change: &Change) -> NewEvent {
+    pub(crate) fn event(&self, from: &str, change: &Change) -> NewEvent {
         let body = serde_json::to_vec(&[change]).unwrap_or_default();
         NewEvent {
             id: EventId::new(),
@@ -187,6 +197,18 @@ impl Poller {
             body,
         }
     }
+}
+
+/// What a provider can be asked for so that its money can be matched.
+fn asked_for_payments(wiring: &Wiring, payments: &Payments) -> Vec<(String, EntityKind, Duration)> {
+    let accounts = payments.providers.iter().filter_map(|name| wiring.account(name));
+    let kinds = [EntityKind::Transaction, EntityKind::Payout];
+    let asked = accounts.flat_map(|account| kinds.map(|kind| (account, kind))).filter(|(account, kind)| polls(account, *kind));
+    asked.map(|(account, kind)| (account.name.clone(), kind, payments.every)).collect()
+}
+
+pub(crate) fn polls(account: &Account, kind: EntityKind) -> bool {
+    account.connection.abilities().contains(&Described::Polls(kind))
 }
 
 /// FNV-1a. Only tells apart two states that claim the same version; nobody gains by forging it.

@@ -1,10 +1,10 @@
 //! Webhook subscriptions: which the vendor has, which are missing, switched off or about to end; repaired on demand and on a
 //! schedule, and the gap filled that they left.
 
-use crate::{PollError, Poller};
+use crate::{PollError, Poller, poll::polls};
 use jiff::SignedDuration;
 use serde::Serialize;
-use spindel_connect::{CallError, Described, Registered, Secret, Subscription};
+use spindel_connect::{CallError, Registered, Secret, Subscription};
 use spindel_engine::Account;
 use spindel_model::{EntityKind, Timestamp};
 use spindel_store::{EventFilter, Store, StoreError};
@@ -228,8 +228,7 @@ impl Keeper {
     async fn fill(&self, account: &Account, last: Timestamp) -> Result<(), PollError> {
         let since = last.saturating_sub(OVERLAP).unwrap_or(last);
         for kind in self.wanted(&account.name) {
-            let can = account.connection.abilities().contains(&Described::Polls(kind));
-            match account.connection.poll_since(kind, since).filter(|_| can) {
+            match account.connection.poll_since(kind, since).filter(|_| polls(account, kind)) {
                 Some(cursor) => {
                     let new = self.poller.gap(account, kind, cursor).await?;
                     tracing::info!(connection = account.name, record = %kind, %since, new, "filled the gap that silent webhooks left");

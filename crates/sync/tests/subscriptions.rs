@@ -143,6 +143,7 @@ impl World {
             lag: Duration::ZERO,
             trust: Trust::Payload,
             every: None,
+            attributes: Default::default(),
             map: None,
             retry: RetryPolicy::default(),
         };

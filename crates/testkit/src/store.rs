@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod intake;
 pub mod lanes;
 pub mod model;
+pub mod notes;
 pub mod people;
 pub mod plan;
 pub mod race;
@@ -65,6 +66,12 @@ macro_rules! store_suite {
             }
             model {
                 any_interleaving_agrees_with_the_model
+            }
+            notes {
+                a_plan_notes_what_its_event_said
+                an_older_word_changes_no_note
+                notes_are_read_by_pages_and_by_when_they_are_due
+                old_notes_are_forgotten
             }
             people {
                 a_retry_puts_what_ended_back_to_work
@@ -133,6 +140,7 @@ mod tests {
             include_str!("store/intake.rs"),
             include_str!("store/lanes.rs"),
             include_str!("store/model.rs"),
+            include_str!("store/notes.rs"),
             include_str!("store/people.rs"),
             include_str!("store/plan.rs"),
             include_str!("store/race.rs"),

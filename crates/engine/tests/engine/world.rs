@@ -67,6 +67,7 @@ pub fn orders() -> Flow {
         lag: Duration::ZERO,
         trust: Trust::Payload,
         every: None,
+        attributes: Default::default(),
         map: None,
         retry: RetryPolicy {
             first: Duration::from_millis(10),
@@ -229,6 +230,7 @@ fn wiring(setup: &Setup, vendors: &BTreeMap<&'static str, Arc<Vendor>>, maps: Ma
         insecure_accept_unsigned: false,
     };
     Wiring {
+        payments: None,
         accounts: vendors.iter().map(|(name, vendor)| ((*name).to_owned(), Arc::new(account(name, vendor)))).collect(),
         flows: setup.flows.iter().cloned().map(Arc::new).collect(),
         maps: Arc::new(maps),

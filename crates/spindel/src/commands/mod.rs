@@ -5,6 +5,7 @@ mod connectors;
 mod deliveries;
 mod events;
 mod health;
+mod payments;
 mod send;
 mod serve;
 mod subscriptions;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         Command::Events(command) => events::run(&cli.global, command, out).await,
         Command::Deliveries(command) => deliveries::run(&cli.global, command, out).await,
         Command::Trace(command) => trace::run(&cli.global, command, out).await,
+        Command::Payments(command) => payments::run(&cli.global, command, out).await,
         Command::Subscriptions(command) => subscriptions::run(&cli.global, command, out).await,
         Command::Send(args) => send::run(&cli.global, &args, out).await,
         Command::Health { url } => health::run(&url, out).await,

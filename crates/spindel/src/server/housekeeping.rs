@@ -1,7 +1,7 @@
 //! What a node does beside its work: keeps time by the store, deletes what is old.
 
-use spindel_model::Clock;
-use spindel_store::Store;
+use spindel_model::{Clock, Timestamp};
+use spindel_store::{Store, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,8 @@ const JUMP: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const PRUNE_AT_A_TIME: usize = 500;
 const REJECTED_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// A year's payments can be matched, and the month after.
+const NOTES_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24);
 const DUTY: &str = "retention";
 
 /// Keeps `clock` with the store's: nodes agree on leases and timers whatever their own clocks show, and a jump of any of them is
@@ -38,11 +40,11 @@ pub async fn prune(store: Arc<dyn Store>, clock: Clock, retention: Duration, nod
     let held_for = jiff::SignedDuration::try_from(PRUNE_EVERY * 2).unwrap_or_default();
     while !stop.is_cancelled() {
         let now = clock.now();
-        let before = now.checked_sub(retention).unwrap_or(spindel_model::Timestamp::MIN);
+        let before = now.checked_sub(retention).unwrap_or(Timestamp::MIN);
         let rejected_before = now.checked_sub(REJECTED_KEPT).unwrap_or(before);
         let ours = store.hold_duty(DUTY, &node, now, now + held_for).await;
         let pruned = match ours {
-            Ok(true) => store.prune(before, rejected_before, PRUNE_AT_A_TIME).await,
+            Ok(true) => prune_once(&*store, before, rejected_before, now).await,
             other => other.map(|_| 0),
         };
         let rest = match pruned {
@@ -56,6 +58,18 @@ pub async fn prune(store: Arc<dyn Store>, clock: Clock, retention: Duration, nod
         };
         pause(&stop, rest).await;
     }
+}
+
+/// Answers how many of one kind went at most.
+async fn prune_once(
+    store: &dyn Store,
+    before: Timestamp,
+    rejected_before: Timestamp,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let notes_before = now.checked_sub(NOTES_KEPT).unwrap_or(Timestamp::MIN);
+    let notes = store.forget_notes(notes_before, PRUNE_AT_A_TIME).await?;
+    Ok(store.prune(before, rejected_before, PRUNE_AT_A_TIME).await?.max(notes))
 }
 
 /// Whether to go on after that time.

@@ -6,8 +6,8 @@ mod rates;
 mod wiring;
 
 pub use backends::{open_store, remove};
-pub use wiring::{StoredTokens, jq_pool, try_mappings, wire};
 use wiring::trust;
+pub use wiring::{StoredTokens, jq_pool, try_mappings, wire};
 
 use crate::{
     roles::Roles,
@@ -20,7 +20,7 @@ use spindel_http::{Client, TokenKeeper};
 use spindel_ingest::{Bodies, Ingest, Inlet, Trust};
 use spindel_model::Clock;
 use spindel_store::Store;
-use spindel_sync::{Keeper, Poller};
+use spindel_sync::{Expiries, Keeper, Poller};
 use std::{fs::File, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -84,6 +84,7 @@ impl Server {
             let poller =
                 || Poller { engine: Arc::clone(&engine), store: Arc::clone(&store), clock: clock.clone(), node: node.clone() };
             tasks.spawn(poller().run(stop.clone()));
+            tasks.spawn(Expiries(poller()).run(stop.clone()));
             if let Some(inbox) = inbox {
                 tasks.spawn(Keeper { poller: poller(), inbox }.run(stop.clone()));
             }
@@ -181,13 +182,7 @@ async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationTo
     }
 }
 
-fn ingest(
-    engine: &Arc<Engine>,
-    store: &Arc<dyn Store>,
-    clock: Clock,
-    public_url: Option<String>,
-    trust: Arc<Trust>,
-) -> Ingest {
+fn ingest(engine: &Arc<Engine>, store: &Arc<dyn Store>, clock: Clock, public_url: Option<String>, trust: Arc<Trust>) -> Ingest {
     let (for_inlets, for_announce) = (Arc::clone(engine), Arc::clone(engine));
     Ingest {
         store: Arc::clone(store),

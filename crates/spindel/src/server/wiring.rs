@@ -26,8 +26,12 @@ pub fn jq_pool() -> anyhow::Result<jq::Pool> {
 
 /// Connections with their API handles, flows and maps.
 pub fn wire(settings: Settings, client: &Client, tokens: &Arc<dyn TokenKeeper>, clock: &Clock) -> anyhow::Result<Wiring> {
-    let mut wiring =
-        Wiring { maps: Arc::new(settings.maps), flows: settings.flows.into_iter().map(Arc::new).collect(), ..Wiring::default() };
+    let mut wiring = Wiring {
+        maps: Arc::new(settings.maps),
+        flows: settings.flows.into_iter().map(Arc::new).collect(),
+        payments: settings.payments,
+        ..Wiring::default()
+    };
     for (name, connection) in settings.connections {
         let options = Options {
             allow: settings.outbound.allow.clone(),

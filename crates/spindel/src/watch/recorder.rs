@@ -59,6 +59,9 @@ pub fn describe() {
     describe_gauge!("spindel_queue_depth", "Messages that wait in a channel of the queue");
     describe_counter!("spindel_queue_dead_letters_total", "Messages that came back too often and were set aside by the broker");
     describe_counter!("spindel_queue_unreadable_messages_total", "Messages of the queue that could not be read");
+    describe_counter!("spindel_disputes_total", "Payments that buyers or their banks disputed");
+    describe_counter!("spindel_authorizations_expiring_total", "Authorisations that were about to lapse uncaptured");
+    describe_counter!("spindel_subscriptions_mended_total", "Webhook subscriptions that were registered or switched on again");
     describe_gauge!("spindel_breaker_open", "1 while calls to a connection rest because it failed too often");
     describe_gauge!("spindel_connection_paused", "1 while calls to a connection rest because its credentials were refused");
     describe_gauge!("spindel_queue_up", "1 when the queue works as it should");

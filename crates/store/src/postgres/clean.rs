@@ -1,7 +1,7 @@
 //! Texts as PostgreSQL takes them: it has no room for the character NUL, and what comes in may contain any.
 
 use super::rows::text;
-use crate::{EventPlan, Finish};
+use crate::{EventPlan, Finish, Note};
 use spindel_model::{EventState, State};
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ pub(super) fn plan(mut plan: EventPlan) -> EventPlan {
         clean(reason);
     }
     plan.indexed.iter_mut().flat_map(|indexed| &mut indexed.mentions).for_each(|mention| clean(&mut mention.value));
+    plan.notes = notes(plan.notes);
     for new in &mut plan.deliveries {
         clean(&mut new.entity.id);
         clean(&mut new.lane.id);
@@ -17,6 +18,11 @@ pub(super) fn plan(mut plan: EventPlan) -> EventPlan {
         state(&mut new.state);
     }
     plan
+}
+
+pub(super) fn notes(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.iter_mut().for_each(|note| clean(&mut note.key.key));
+    notes
 }
 
 pub(super) fn finish(mut finish: Finish) -> Finish {

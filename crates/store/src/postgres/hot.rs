@@ -1,6 +1,6 @@
 //! No statement on the way of an event may read a whole table, whatever is in it. Needs `./scripts/services up`.
 
-use super::{address::Address, claim, finish, intake, lanes, people, plan, read, schema, session, upkeep, write};
+use super::{address::Address, claim, finish, intake, lanes, notes, people, plan, read, schema, session, upkeep, write};
 use session::{Joins, Session};
 use tokio_postgres::{Client, NoTls};
 
@@ -38,7 +38,7 @@ async fn no_hot_statement_reads_a_whole_table() {
     schema::migrate(&session).await.unwrap();
 
     let work = [claim::HOT, finish::HOT, intake::HOT, lanes::HOT, people::HOT, plan::HOT, read::HOT, write::HOT];
-    let upkeep = [upkeep::HOT];
+    let upkeep = [upkeep::HOT, notes::HOT];
     // Held to the indexes, whether the tables are empty or full.
     client.batch_execute(session::SETTINGS).await.unwrap();
     client.batch_execute(session::LOOKUPS).await.unwrap();

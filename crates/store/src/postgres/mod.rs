@@ -10,6 +10,7 @@ mod hot;
 mod intake;
 mod lanes;
 mod leased;
+mod notes;
 mod people;
 mod plan;
 mod read;
@@ -353,6 +354,25 @@ impl Store for PostgresStore {
             let sealed = self.people.run(LONGEST, |s| async move { upkeep::documents(&s, of).await }).await?;
             papers::open(&self.sealer, of, sealed).map_err(|failure| failure.error)
         })
+    }
+
+    fn note(&self, notes: Vec<Note>) -> StoreResult<'_, ()> {
+        Box::pin(async move {
+            let notes = crate::notes::seal(&self.sealer, clean::notes(notes))?;
+            let notes = &notes;
+            self.transaction(crate::notes::bytes(notes), |s| async move { notes::write(&s, notes).await }).await
+        })
+    }
+
+    fn notes(&self, filter: NoteFilter) -> StoreResult<'_, Vec<Note>> {
+        Box::pin(async move {
+            let sealed = self.people.run(LONGEST, |s| async move { notes::read(&s, &filter).await }).await?;
+            sealed.into_iter().map(|note| note.open(&self.sealer).map_err(|failure| failure.error)).collect()
+        })
+    }
+
+    fn forget_notes(&self, before: Timestamp, limit: usize) -> StoreResult<'_, usize> {
+        Box::pin(self.transaction(0, move |s| async move { notes::forget(&s, before, limit).await }))
     }
 
     fn hold_duty(&self, duty: &str, node: &str, now: Timestamp, until: Timestamp) -> StoreResult<'_, bool> {

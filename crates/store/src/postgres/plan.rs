@@ -2,6 +2,7 @@
 
 use super::{
     lanes::{self, Standing, Wanted},
+    notes,
     rows::get,
     session::{Params, Session},
     work::{Work, Write, lane_of},
@@ -10,6 +11,7 @@ use super::{
 use crate::{
     Planned, Ready,
     failure::{Failure, Tried},
+    notes::{SealedNote, latest},
     rules::{
         lanes::Kind,
         plan::{self, Existing, NewRow, Plans},
@@ -53,7 +55,13 @@ pub(super) async fn plan_group(s: &Session, plans: &[SealedPlan], perhaps_done: 
         outcome = run(plans, &accepted, ForPlan::new(&existing, &seqs)?, &wanted, &standing)?;
     }
     accepted.forget_mentions(s).await?;
-    tokio::try_join!(set_events(s, &outcome.written), add_mentions(s, &outcome.written), write::deliveries(s, &outcome.work))?;
+    let noted = noted(&outcome.written);
+    tokio::try_join!(
+        set_events(s, &outcome.written),
+        add_mentions(s, &outcome.written),
+        notes::write(s, &noted),
+        write::deliveries(s, &outcome.work)
+    )?;
     let mut planned = outcome.planned;
     if perhaps_done {
         find_due(s, plans, &mut planned).await?;
@@ -185,6 +193,11 @@ impl<'a> Plans<'a> for Work<'a, ForPlan<'a>> {
         let id = it.map_or(row.new.id, |existing| existing.id);
         self.write(seq, id, Write::Revive, row)
     }
+}
+
+/// What the whole group notes: of one thing only the latest word.
+fn noted(written: &[(i64, &SealedPlan)]) -> Vec<SealedNote> {
+    latest(written.iter().flat_map(|(_, it)| it.notes.iter().cloned()))
 }
 
 async fn set_events(s: &Session, written: &[(i64, &SealedPlan)]) -> Tried<()> {

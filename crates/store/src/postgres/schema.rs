@@ -9,7 +9,11 @@ use tokio_postgres::Row;
 
 /// One script per version, oldest first. Append; never edit one that was released. Other nodes run while one migrates:
 /// scripts add, and take away only what no released version uses any more.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_documents.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_documents.sql"),
+    include_str!("migrations/0003_notes.sql"),
+];
 
 /// Names tables of ours: where one stands without `schema_version`, it is somebody else's.
 const OURS: &[&str] = &["events", "contents", "deliveries", "payloads", "attempts", "links", "settings"];

@@ -1,12 +1,12 @@
 //! No statement on the way of an event may read a whole table, whatever is in it.
 
-use super::{deliver, intake, lanes, plan, read, schema, upkeep};
+use super::{deliver, intake, lanes, notes, plan, read, schema, upkeep};
 
 #[test]
 fn no_hot_statement_scans_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let connection = schema::open_writer(&folder.path().join("spindel.db")).unwrap();
-    let hot = [deliver::HOT, intake::HOT, lanes::HOT, plan::HOT, read::HOT, upkeep::HOT];
+    let hot = [deliver::HOT, intake::HOT, lanes::HOT, notes::HOT, plan::HOT, read::HOT, upkeep::HOT];
     for sql in hot.into_iter().flatten() {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let parameters = statement.parameter_count();

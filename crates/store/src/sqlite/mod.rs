@@ -5,6 +5,7 @@ mod deliver;
 mod hot;
 mod intake;
 mod lanes;
+mod notes;
 mod people;
 mod plan;
 mod read;
@@ -269,6 +270,21 @@ impl Store for SqliteStore {
 
     fn documents(&self, of: DeliveryId) -> StoreResult<'_, Vec<Document>> {
         Box::pin(self.read(move |c, sealer| papers::open(sealer, of, upkeep::documents(c, of)?)))
+    }
+
+    fn note(&self, notes: Vec<Note>) -> StoreResult<'_, ()> {
+        Box::pin(async move {
+            let notes = crate::notes::seal(&self.sealer, notes)?;
+            self.write(crate::notes::bytes(&notes), move |c| notes::write(c, &notes)).await
+        })
+    }
+
+    fn notes(&self, filter: NoteFilter) -> StoreResult<'_, Vec<Note>> {
+        Box::pin(self.read(move |c, sealer| notes::read(c, &filter)?.into_iter().map(|note| note.open(sealer)).collect()))
+    }
+
+    fn forget_notes(&self, before: Timestamp, limit: usize) -> StoreResult<'_, usize> {
+        Box::pin(self.write(0, move |c| notes::forget(c, before, limit)))
     }
 
     fn hold_duty(&self, duty: &str, node: &str, now: Timestamp, until: Timestamp) -> StoreResult<'_, bool> {

@@ -1,6 +1,6 @@
 //! Writes what an event means: its state, its search keys, its deliveries.
 
-use super::{lanes::Rows, rows};
+use super::{lanes::Rows, notes, rows};
 use crate::{
     Planned,
     failure::Tried,
@@ -38,6 +38,7 @@ pub(super) fn plan(c: &Connection, it: &SealedPlan) -> Tried<Planned> {
     // Another worker has planned it.
     let Some((event, before)) = found else { return Ok(Planned::default()) };
     write_event(c, event, before.as_deref(), it)?;
+    notes::write(c, &it.notes)?;
     // Without mentions it was never planned, and has no deliveries yet.
     plan::plan(&mut Rows(c), event, before.is_some(), it)
 }

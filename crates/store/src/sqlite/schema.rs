@@ -6,7 +6,11 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 use std::{path::Path, time::Duration};
 
 /// One script per version, oldest first. Append; never edit one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_documents.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_documents.sql"),
+    include_str!("migrations/0003_notes.sql"),
+];
 
 /// Older ones can lose committed data in WAL mode when two connections checkpoint and write at once.
 const OLDEST_SQLITE: i32 = 3_051_003;

@@ -85,7 +85,7 @@ pub async fn accepted(store: &Shared) -> EventId {
 }
 
 pub fn plan_of(event: EventId, deliveries: Vec<NewDelivery>, now: Timestamp) -> EventPlan {
-    EventPlan { event, state: EventState::Planned, indexed: Vec::new(), deliveries, now }
+    EventPlan { event, state: EventState::Planned, indexed: Vec::new(), deliveries, notes: Vec::new(), now }
 }
 
 pub fn by(now: Timestamp) -> Claimant {
