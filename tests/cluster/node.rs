@@ -1,6 +1,7 @@
 //! One Spindel process, and the means to disturb it from outside.
 
 use super::services::Services;
+use serde_json::Value;
 use spindel_testkit::proxy::Proxy;
 use std::{
     fs::File,
@@ -119,6 +120,16 @@ impl Node {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Runs the command line against its config and reads what it prints with `--json`.
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spindel"));
+        command.arg("--json").arg("-c").arg(self.folder.join("spindel.toml")).args(arguments);
+        let output = command.envs(self.environment.iter().map(|(name, value)| (name, value))).output().unwrap();
+        let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "spindel {arguments:?} ended with {}: {text}{errors}", output.status);
+        serde_json::from_str(&text).unwrap()
     }
 
     /// The end of its log.

@@ -1,13 +1,20 @@
 //! The one alphabetical list of connectors. Nothing else in Spindel knows a vendor by name.
 
+mod table;
+
 use spindel_connect::{Entry, entry};
+
+pub use table::{COLUMNS, Row, table};
 
 /// Every connector, by id.
 pub static CATALOG: &[Entry] = &[
+    entry::<spindel_connector_akeneo::Akeneo>(),
     entry::<spindel_connector_amqp::Amqp>(),
     entry::<spindel_connector_bring::Bring>(),
+    entry::<spindel_connector_business_central::BusinessCentral>(),
     entry::<spindel_connector_hubspot::Hubspot>(),
     entry::<spindel_connector_klarna::Klarna>(),
+    entry::<spindel_connector_magento::Magento>(),
     entry::<spindel_connector_odoo::Odoo>(),
     entry::<spindel_connector_shipmondo::Shipmondo>(),
     entry::<spindel_connector_shopify::Shopify>(),

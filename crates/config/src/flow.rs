@@ -128,7 +128,7 @@ fn attributes(section: &Section<'_>, findings: &mut Findings<'_>) -> AttributeMa
     let Some(field) = section.get("attributes") else { return AttributeMap::new() };
     if section.text("do").is_some_and(|action| action != ActionKind::UpsertProduct.as_str()) {
         let misfit = Misfit::new("unused", "only upsert_product has attributes");
-        findings.error(&section.at("attributes"), &field.node.span, misfit.hint("remove `attributes`, or use `map`"));
+        findings.warning(&section.at("attributes"), &field.node.span, misfit.hint("remove `attributes`, or use `map`"));
     }
     let mut map = AttributeMap::new();
     for entry in field.node.fields() {

@@ -19,8 +19,8 @@ pub(crate) fn read(node: &Node, connections: &[ConnectionDraft<'_>], findings: &
     let provider = |entry: &Entry| entry.receives() || entry.polls(EntityKind::Transaction) || entry.polls(EntityKind::Payout);
     let providers = able(&section, "providers", connections, findings, provider, "tells of no payments");
     let mut time = |name: &str, least: &str, most: &str| section.read(name, findings, measure::duration_within(least, most));
-    let (every, warn_before) = (time("every", "1m", "7d"), time("warn_before", "1h", "14d"));
-    let (payment_after, payout_after) = (time("payment_after", "1m", "30d"), time("payout_after", "1h", "90d"));
+    let (every, warn_before) = (time("every", "1s", "7d"), time("warn_before", "1h", "14d"));
+    let (payment_after, payout_after) = (time("payment_after", "1s", "30d"), time("payout_after", "1s", "90d"));
     let except = section.texts("except").into_iter().map(|(_, _, text)| text.to_owned()).collect();
     Some(Payments {
         orders,

@@ -13,9 +13,16 @@ fn config(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config")).join(name)
 }
 
-/// Every variable is set. 32 bytes in base64, so that it will do as any secret.
-fn env(_: &str) -> Option<String> {
-    Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".into())
+/// Every variable is set. 32 bytes in base64, so that it will do as any secret that has no shape of its own.
+fn env(name: &str) -> Option<String> {
+    let shape = match name {
+        "WOOCOMMERCE_KEY" => "ck_",
+        "WOOCOMMERCE_SECRET" => "cs_",
+        "STRIPE_API_KEY" => "sk_test_",
+        "STRIPE_WEBHOOK_SECRET" => "whsec_",
+        _ => return Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".into()),
+    };
+    Some(format!("{shape}0123456789abcdef0123456789abcdef"))
 }
 
 fn read(name: &str) -> Loaded {

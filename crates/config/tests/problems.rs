@@ -552,6 +552,15 @@ fn later_checks_can_report_at_a_place_of_the_file() {
 }
 
 #[test]
+fn attributes_are_those_of_products_and_named_by_text() {
+    assert!(codes(&with_flow("attributes = { title = \"name\" }")).iter().any(|it| it == "unused flows.orders.attributes"));
+    let upsert = with_flow("").replace("push_order", "upsert_product");
+    let with = |attributes: &str| codes(&format!("{upsert}attributes = {{ {attributes} }}"));
+    assert!(with("title = 5").iter().any(|it| it == "wrong_type flows.orders.attributes.title"));
+    assert!(!with("title = \"name\"").iter().any(|it| it.contains("attributes")));
+}
+
+#[test]
 fn settings_are_what_the_file_says() {
     let text = with_flow(
         "when = { \"total.amount\" = { gt = \"0.00\" } }\nlag = \"1h30m\"\nretry = { first = \"1s\" }\n[maps.location]\nMAIN = \"1\"\n",

@@ -21,7 +21,7 @@ pub use account::*;
 pub use breaker::*;
 pub use engine::*;
 pub use meter::age;
-pub use note::{LEDGER, PARCELS};
+pub use note::{LEDGER, PARCELS, TO_READ, ledger_notes};
 pub use plan::*;
 pub use retry::*;
 pub use step::*;

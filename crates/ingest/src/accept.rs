@@ -2,11 +2,11 @@
 
 use crate::{
     prove::proof,
+    refuse::{Kind, Noted, Refusal},
     trust::{Doubt, Trust},
 };
 use axum::{
     Router,
-    body::Body,
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
     routing::post,
@@ -16,35 +16,23 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use spindel_connect::{Answer, Connection, NUDGE, Proof, QUERY, Verified};
-use spindel_model::{Cause, Clock, EventId, Rejected};
+use spindel_model::{Cause, Clock, EventId};
 use spindel_store::{Appended, NewEvent, Store, StoreError};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A store that has not committed by then is treated as down. The sender tries again, and a late commit is a duplicate then.
 const COMMIT_WITHIN: Duration = Duration::from_millis(1500);
-/// What a sender is asked to wait after 503, in seconds.
-const RETRY_AFTER: &str = "5";
 /// Headers that are kept with an event, in bytes; what is over it is left out, largest last.
 const KEPT_HEADERS: usize = 16 * 1024;
 /// Headers that carry credentials or say nothing about the event.
 const DROPPED_HEADERS: [&str; 6] = ["authorization", "cookie", "proxy-authorization", "host", "connection", "content-length"];
-/// Refusals that are noted per second; a flood of forgeries is neither stored nor logged line by line.
-const NOTED_PER_SECOND: u64 = 20;
 /// Bodies that are being received or committed, all together: nobody has proved anything while they fill this.
 const BODIES_KIB: usize = 256 * 1024;
 /// What an event is called whose topic cannot be read; planning it says why.
 const NO_TOPIC: &str = "unknown";
 /// A topic may come out of the body, and is shown in lists and logs.
 const LONGEST_TOPIC: usize = 128;
-/// Longer than any connection's name is.
-const LONGEST_NAME: usize = 64;
 
 /// What ingest needs to know of a connection.
 pub struct Inlet {
@@ -103,22 +91,6 @@ impl Bodies {
     }
 }
 
-/// Limits how many refusals are written down.
-#[derive(Default)]
-pub struct Noted {
-    second: AtomicU64,
-    count: AtomicU64,
-}
-
-impl Noted {
-    fn allows(&self, second: u64) -> bool {
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            self.count.store(0, Ordering::Relaxed);
-        }
-        self.count.fetch_add(1, Ordering::Relaxed) < NOTED_PER_SECOND
-    }
-}
-
 /// `POST /in/{connection}`; a `GET` there is answered where a vendor makes sure that way that somebody is here.
 pub fn routes(ingest: Ingest) -> Router {
     Router::new().route("/in/{connection}", post(receive).get(greet)).with_state(ingest)
@@ -129,10 +101,19 @@ async fn greet(State(ingest): State<Ingest>, Path(connection): Path<String>, req
         let (parts, _) = request.into_parts();
         inlet.connection.challenge(&ingest.incoming(parts, Bytes::new()))
     });
-    answer.map_or_else(|| (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(), answered)
+    match answer.map(met) {
+        Some(Ok(response)) => response,
+        Some(Err(refusal)) => ingest.refuse(&connection, refusal).await,
+        None => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
+    }
 }
 
-fn answered(answer: Answer) -> Response {
+/// A connector's own answer: the vendor's handshake, or no.
+fn met(answer: Answer) -> Result<Response, Refusal> {
+    if answer.status.as_u16() >= 400 { Err(Refusal::by_connector(answer)) } else { Ok(answered(answer)) }
+}
+
+pub(crate) fn answered(answer: Answer) -> Response {
     (answer.status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response()
 }
 
@@ -146,65 +127,6 @@ async fn receive(State(ingest): State<Ingest>, Path(connection): Path<String>, r
     response
 }
 
-/// Why a request is not accepted.
-pub(crate) struct Refusal {
-    kind: Kind,
-    /// For the record; the sender is told only the status.
-    reason: String,
-    size: u64,
-}
-
-/// What refusals are counted by: few, so that no sender can make up more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    UnknownConnection,
-    ReceivesNothing,
-    BadProof,
-    TooLarge,
-    Compressed,
-    Incomplete,
-    Unavailable,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::UnknownConnection => "unknown_connection",
-            Self::ReceivesNothing => "receives_nothing",
-            Self::BadProof => "bad_proof",
-            Self::TooLarge => "too_large",
-            Self::Compressed => "compressed",
-            Self::Incomplete => "incomplete",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    fn status(self) -> StatusCode {
-        match self {
-            Self::UnknownConnection | Self::ReceivesNothing => StatusCode::NOT_FOUND,
-            Self::BadProof => StatusCode::UNAUTHORIZED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Incomplete => StatusCode::BAD_REQUEST,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-impl Refusal {
-    pub(crate) fn new(kind: Kind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), size: 0 }
-    }
-
-    fn status(&self) -> StatusCode {
-        self.kind.status()
-    }
-
-    fn of_size(self, size: usize) -> Self {
-        Self { size: size as u64, ..self }
-    }
-}
-
 impl Ingest {
     async fn accept(&self, name: &str, request: Request) -> Result<Response, Refusal> {
         let inlet = (self.inlets)(name).ok_or_else(|| Refusal::new(Kind::UnknownConnection, "no such connection"))?;
@@ -212,10 +134,10 @@ impl Ingest {
         let proof = proof(&inlet, &kept)?;
         let (parts, body, _room) = read(request, inlet.body_limit, &self.bodies).await?;
         let incoming = self.incoming(parts, body);
+        let size = incoming.body.len() as u64;
         if let Some(answer) = inlet.connection.challenge(&incoming) {
-            return Ok(answered(answer));
+            return met(answer).map_err(|refusal| refusal.of_size(size));
         }
-        let size = incoming.body.len();
         let (verified, proof) = self.prove(name, &inlet, (kept, proof), incoming).await.map_err(|it| it.of_size(size))?;
         let event = self.event(name, &inlet, &proof, &verified).map_err(|refusal| refusal.of_size(size))?;
         self.commit(event).await
@@ -265,43 +187,6 @@ impl Ingest {
         let body = format!("{{\"event\":\"{id}\",\"outcome\":\"{outcome}\"}}\n");
         Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
     }
-
-    async fn refuse(&self, connection: &str, refusal: Refusal) -> Response {
-        let now = self.clock.now();
-        // Whoever asks chose this name.
-        let connection: String = connection.chars().take(LONGEST_NAME).collect();
-        let counted = if refusal.kind == Kind::UnknownConnection { "unknown".to_owned() } else { connection.clone() };
-        metrics::counter!("spindel_events_rejected_total", "connection" => counted, "reason" => refusal.kind.name()).increment(1);
-        let noted = self.noted.allows(now.as_second().unsigned_abs());
-        if noted && refusal.kind == Kind::Unavailable {
-            tracing::warn!(connection, reason = refusal.reason, "not accepted: the sender is asked to come again");
-        } else if noted {
-            tracing::info!(connection, status = refusal.status().as_u16(), reason = refusal.reason, "request rejected");
-            let rejected = Rejected {
-                connection,
-                at: now,
-                reason: refusal.reason.clone(),
-                status: refusal.status().as_u16(),
-                size: refusal.size,
-            };
-            // Nobody waits for it: the answer is the same whether it is noted or not.
-            let store = Arc::clone(&self.store);
-            tokio::spawn(async move {
-                if let Err(error) = store.reject(rejected).await {
-                    tracing::debug!(%error, "a rejected request was not noted");
-                }
-            });
-        }
-        let mut response = Response::new(Body::from(format!("{}\n", refusal.status().canonical_reason().unwrap_or("refused"))));
-        *response.status_mut() = refusal.status();
-        if refusal.kind == Kind::Unavailable {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-        }
-        if refusal.kind == Kind::TooLarge {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
 }
 
 /// What is left of a request: its head, its body, and the room that the body takes.
@@ -314,11 +199,8 @@ async fn read(request: Request, limit: usize, bodies: &Bodies) -> Result<Whole, 
         return Err(Refusal::new(Kind::Compressed, "compressed bodies are not taken: signatures cover the raw bytes"));
     }
     let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let too_large = || Refusal {
-        kind: Kind::TooLarge,
-        reason: format!("larger than {limit} bytes"),
-        size: declared.unwrap_or(limit as u64 + 1),
-    };
+    let too_large =
+        || Refusal::new(Kind::TooLarge, format!("larger than {limit} bytes")).of_size(declared.unwrap_or(limit as u64 + 1));
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -368,6 +250,7 @@ fn kept_headers(headers: &HeaderMap, proofs: &[&str]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use proptest::prelude::*;
 
     #[tokio::test]

@@ -2,9 +2,11 @@
 
 mod accept;
 mod prove;
+mod refuse;
 mod serve;
 mod trust;
 
 pub use accept::*;
+pub use refuse::Noted;
 pub use serve::*;
 pub use trust::{Sources, Trust};

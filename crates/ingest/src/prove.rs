@@ -2,7 +2,7 @@
 
 use crate::{
     Ingest, Inlet,
-    accept::{Kind, Refusal},
+    refuse::{Kind, Refusal},
     trust::{Doubt, Found},
 };
 use bytes::Bytes;

@@ -62,6 +62,10 @@ impl Receive for Toy {
     }
 
     fn challenge(&self, incoming: &Incoming) -> Option<Answer> {
+        if incoming.body == "changed secret" || incoming.uri.ends_with("?changed") {
+            let body = "none of the secrets\n".into();
+            return Some(Answer { status: StatusCode::SERVICE_UNAVAILABLE, content_type: "text/plain", body });
+        }
         let body = incoming.uri.split_once("?challenge=")?.1.to_owned();
         Some(Answer { status: StatusCode::OK, content_type: "text/plain", body: body.into() })
     }
@@ -201,4 +205,29 @@ async fn a_handshake_by_get_is_answered_and_any_other_get_is_not_taken() {
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(axum::body::to_bytes(answer.into_body(), 100).await.unwrap(), "abc");
     assert_eq!(get("/in/kept").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn what_a_connector_turns_away_is_on_record_and_answered_in_its_own_words() {
+    let world = world(None);
+    let post = |body: &'static str| Request::post("/in/kept").body(Body::from(body)).unwrap();
+    for request in [post("changed secret"), Request::get("/in/kept?changed").body(Body::empty()).unwrap()] {
+        let answer = world.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(axum::body::to_bytes(answer.into_body(), 100).await.unwrap(), "none of the secrets\n");
+    }
+    // It is noted while nobody waits.
+    let mut rejected = Vec::new();
+    for _ in 0..500 {
+        rejected = world.store.rejected(10).await.unwrap();
+        if rejected.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let noted: Vec<_> = rejected.iter().map(|it| (it.connection.as_str(), it.status, it.reason.as_str())).collect();
+    assert_eq!(noted, [("kept", 503, "none of the secrets"); 2]);
+    let sizes: std::collections::BTreeSet<u64> = rejected.iter().map(|it| it.size).collect();
+    assert_eq!(sizes, [0, 14].into());
+    assert_eq!(world.events().await, 0);
 }

@@ -236,7 +236,7 @@ impl Action {
                 CapturePayment { order: it.reference(), payment: payment_of(it), amount: Some(amount), shipment: None }.into()
             }
             (ActionKind::CapturePayment, Record::Shipment(it)) => {
-                if !it.lines.is_empty() {
+                if !it.lines.is_empty() && !it.completes_order {
                     return Err(Unsuitable::PartialShipment);
                 }
                 CapturePayment { order: it.order.clone(), payment: None, amount: None, shipment: Some(it.clone()) }.into()

@@ -1,7 +1,7 @@
 //! The account of money: what an order asks for, what moved at the provider, what reached the bank. The three must agree.
 
 use crate::{
-    Change, Money, Order, OrderRef, PaymentState, Payout, PayoutLine, PayoutLineKind, PayoutState, Record, Topic, Transaction,
+    Change, FulfilmentState, Money, Order, OrderRef, PaymentState, Payout, PayoutLine, PayoutLineKind, PayoutState, Record, Topic, Transaction,
     TransactionKind, TransactionStatus, UnknownName, change::names, normalised_number,
 };
 use jiff::Timestamp;
@@ -78,7 +78,7 @@ impl Change {
     }
 }
 
-/// What was paid for and not given back; zero while nothing is paid, so that a word taken back is known to be.
+/// What was paid for, or sent, and not given back; else zero, so that a word taken back is known to be.
 fn of_order(order: &Order) -> Option<LedgerEntry> {
     let held = || order.transactions.iter().filter(|it| it.status == TransactionStatus::Success);
     let paid = || held().filter(|it| matches!(it.kind, TransactionKind::Capture | TransactionKind::Sale));
@@ -90,6 +90,8 @@ fn of_order(order: &Order) -> Option<LedgerEntry> {
     };
     let amount = match order.payment_state {
         PaymentState::Paid | PaymentState::PartiallyRefunded | PaymentState::Refunded => grand.try_sub(refunded).ok()?,
+        // The goods are gone: the money is due, and somebody must know when it was never taken.
+        PaymentState::Authorized if order.fulfilment_state == FulfilmentState::Fulfilled => grand.try_sub(refunded).ok()?,
         PaymentState::PartiallyPaid => {
             let parts = paid().try_fold(Money::zero(grand.currency), |sum, it| sum.try_add(it.amount));
             parts.and_then(|parts| parts.try_sub(refunded)).ok()?

@@ -20,6 +20,9 @@ pub struct Shipment {
     /// Empty means: all that is left of the order.
     #[serde(default)]
     pub lines: Vec<ShipmentLine>,
+    /// With it nothing of the order is left to be sent.
+    #[serde(default)]
+    pub completes_order: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

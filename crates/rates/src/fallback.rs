@@ -37,11 +37,16 @@ impl Fallback {
     }
 }
 
-/// The rows that cover the request in its currency; where none does, the dearest one, so that a checkout is never empty.
+/// The rows that cover the request; where none does, the dearest one, so that a checkout is never empty. Rows in the request's
+/// own currency come before all others, as amounts of several cannot be compared.
 pub(crate) fn rates(table: &[Fallback], request: &RateRequest, today: Date) -> Vec<Rate> {
-    let fitting: Vec<Rate> = table.iter().filter(|row| row.covers(request)).map(|row| row.rate(today)).collect();
-    if !fitting.is_empty() {
-        return fitting;
+    let (own, others): (Vec<&Fallback>, Vec<&Fallback>) = table.iter().partition(|row| row.price.currency == request.currency);
+    for rows in [&own, &others] {
+        let fitting: Vec<Rate> = rows.iter().filter(|row| row.covers(request)).map(|row| row.rate(today)).collect();
+        if !fitting.is_empty() {
+            return fitting;
+        }
     }
-    table.iter().max_by_key(|row| row.price.amount).map(|row| row.rate(today)).into_iter().collect()
+    let dearest = |rows: &[&Fallback]| rows.iter().max_by_key(|row| row.price.amount).map(|row| row.rate(today));
+    dearest(&own).or_else(|| dearest(&others)).into_iter().collect()
 }

@@ -186,3 +186,27 @@ async fn a_price_in_another_currency_is_no_answer() {
     let request = RateRequest { currency: Currency::SEK, ..question("NO", 500) };
     assert_eq!(desk.rates(&request, now()).await, []);
 }
+
+#[tokio::test]
+async fn the_table_answers_in_the_currency_of_the_question_where_it_can() {
+    let in_sek = |service: &str, minor, countries: &[&str]| Fallback {
+        price: Money::from_minor(minor, Currency::SEK),
+        ..row(service, 0, countries, None)
+    };
+    let table = vec![row("home", 9900, &[], None), in_sek("hem", 12900, &["SE"]), in_sek("ombud", 4900, &["SE"])];
+    let desk = Desk::new(Vec::new(), DEADLINE, KEEP, table);
+    for (currency, country, expected) in [
+        (Currency::NOK, "SE", vec!["home"]),
+        (Currency::SEK, "SE", vec!["ombud", "hem"]),
+        // Nothing of its currency covers it, and something else does.
+        (Currency::SEK, "FI", vec!["home"]),
+        (Currency::EUR, "SE", vec!["home", "hem", "ombud"]),
+    ] {
+        let rates = desk.rates(&RateRequest { currency, ..question(country, 500) }, now()).await;
+        let mut found: Vec<&str> = rates.iter().map(|it| it.service.as_str()).collect();
+        found.sort_unstable();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{currency:?} {country}");
+    }
+}

@@ -142,7 +142,7 @@ pub(crate) fn layer(faults: Faults) -> FromFnLayer<Handler, Faults, (State<Fault
 
 fn inject(State(faults): State<Faults>, request: Request, next: Next) -> Answer {
     Box::pin(async move {
-        let token_request = request.uri().path().contains("/oauth/");
+        let token_request = ["/oauth/", "/oauth2/"].iter().any(|it| request.uri().path().contains(it));
         match faults.draw(token_request) {
             None => next.run(request).await,
             Some(Fault::Down) => cut(),

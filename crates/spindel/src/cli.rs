@@ -1,6 +1,9 @@
 //! The command line: names, options and their help.
 
-use crate::roles::Roles;
+use crate::{
+    demo::cast::{ErpKind, PaymentsKind, ShippingKind, ShopKind},
+    roles::Roles,
+};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -52,7 +55,7 @@ pub enum LogFormat {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// A simulated shop and ERP with a real Spindel between them: nothing needed, nothing kept
+    /// Simulated vendors with a real Spindel between them: nothing needed, nothing kept
     Demo(DemoArgs),
     /// Run Spindel: receive, plan, deliver, poll. SIGHUP reloads the config, SIGTERM finishes what runs
     Serve(ServeArgs),
@@ -98,7 +101,19 @@ pub struct DemoArgs {
     /// The same seed tells the same story
     #[arg(long, default_value_t = 1042, value_name = "SEED")]
     pub seed: u64,
-    /// Leave after the account; exit code 1 when an order is lost, doubled or wrong
+    /// The simulated shop
+    #[arg(long, value_enum, default_value_t = ShopKind::Shopify, value_name = "VENDOR")]
+    pub shop: ShopKind,
+    /// The simulated ERP that gets the orders
+    #[arg(long, value_enum, default_value_t = ErpKind::Odoo, value_name = "VENDOR")]
+    pub erp: ErpKind,
+    /// The simulated payment provider: captures what is sent, lets go of what is cancelled, gives back what comes back
+    #[arg(long, value_enum, default_value_t = PaymentsKind::None, value_name = "VENDOR")]
+    pub payments: PaymentsKind,
+    /// The simulated carrier: booked for every paid order, and followed until the parcel has arrived
+    #[arg(long, value_enum, default_value_t = ShippingKind::None, value_name = "VENDOR")]
+    pub shipping: ShippingKind,
+    /// Leave after the account; exit code 1 when an order, a payment or a parcel is lost, doubled or wrong
     #[arg(long)]
     pub once: bool,
     /// Where the demo's Spindel listens, so that a `curl` of your own reaches it

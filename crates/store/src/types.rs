@@ -211,6 +211,7 @@ pub struct Woken {
 pub struct EventFilter {
     pub connection: Option<String>,
     pub topic: Option<String>,
+    pub cause: Option<Cause>,
     /// One of [`EventState::NAMES`].
     pub state: Option<String>,
     pub before: Option<EventId>,

@@ -41,6 +41,14 @@ pub enum PollError {
     Unable(String, EntityKind),
 }
 
+/// What came of asking.
+pub(crate) struct Round {
+    /// Changes that were new.
+    pub new: usize,
+    /// Where it goes on, when there was more than one round takes.
+    pub left: Option<Cursor>,
+}
+
 #[derive(Default)]
 struct Schedule {
     next: Option<Timestamp>,
@@ -133,21 +141,16 @@ impl Poller {
             return self.follow_parcels(account).await;
         }
         let cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
-        self.pages(account, kind, cursor, kind.as_str()).await
+        Ok(self.pages(account, kind, cursor, kind.as_str()).await?.new)
     }
 
-    /// The same from a cursor on that is no part of any regular poll.
-    pub(crate) async fn gap(&self, account: &Account, kind: EntityKind, from: Cursor) -> Result<usize, PollError> {
-        self.pages(account, kind, Some(from), &format!("gap {kind}")).await
-    }
-
-    async fn pages(
+    pub(crate) async fn pages(
         &self,
         account: &Account,
         kind: EntityKind,
         mut cursor: Option<Cursor>,
         kept_as: &str,
-    ) -> Result<usize, PollError> {
+    ) -> Result<Round, PollError> {
         let from = account.name.as_str();
         let mut new = 0;
         for _ in 0..MOST_PAGES {
@@ -157,11 +160,11 @@ impl Poller {
             let appended = self.store.append_page(events, moved).await?;
             new += appended.into_iter().filter(|it| self.announced(from, *it)).count();
             if !page.more || cursor.as_ref() == Some(&page.cursor) {
-                break;
+                return Ok(Round { new, left: None });
             }
             cursor = Some(page.cursor);
         }
-        Ok(new)
+        Ok(Round { new, left: cursor })
     }
 
     /// Announces an event that is new.

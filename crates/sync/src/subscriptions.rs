@@ -1,25 +1,17 @@
-//! Webhook subscriptions: which the vendor has, which are missing, switched off or about to end; repaired on demand and on a
-//! schedule, and the gap filled that they left.
+//! Webhook subscriptions: which the vendor has, which are missing, switched off or about to end; and their repair.
 
-use crate::{PollError, Poller, poll::polls};
+use crate::gap;
 use jiff::SignedDuration;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spindel_connect::{CallError, Registered, Secret, Subscription};
 use spindel_engine::Account;
-use spindel_model::{EntityKind, Timestamp};
-use spindel_store::{EventFilter, Store, StoreError};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use spindel_model::Timestamp;
+use spindel_store::{Store, StoreError};
 
 /// One that ends sooner than this is renewed now.
 const ENDS_SOON: SignedDuration = SignedDuration::from_hours(24);
-/// Between two checks of one connection.
-const EVERY: Duration = Duration::from_secs(3600);
-const DUTY_SLACK: SignedDuration = SignedDuration::from_mins(5);
-/// How much is asked for again from before the last event: clocks differ, and vendors are late.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
-/// Secrets that are kept for one connection: the newest, and those that may still be in use.
-const MOST_SECRETS: usize = 4;
+/// Secrets that are kept for one topic: the newest, and the one that may still be in use.
+const SECRETS_OF_A_TOPIC: usize = 2;
 
 /// One topic, and where the vendor sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,8 +42,18 @@ pub enum Health {
 }
 
 impl Standing {
-    fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         matches!(self.state, Health::Active | Health::Registered | Health::Repaired)
+    }
+
+    /// By this repair.
+    pub(crate) fn is_mended(&self) -> bool {
+        matches!(self.state, Health::Registered | Health::Repaired)
+    }
+
+    /// The vendor tells nothing of it here.
+    fn is_silent(&self) -> bool {
+        matches!(self.state, Health::Missing | Health::Inactive)
     }
 }
 
@@ -92,13 +94,16 @@ pub async fn standings(
 }
 
 /// Registers what is missing, and switches on or renews what is not sound. Secrets that the vendor gives are kept in the store
-/// before anything else is asked.
+/// before anything else is asked; and before all, that there is a gap to be filled.
 pub async fn repair(
     store: &dyn Store,
     account: &Account,
     address: &str,
     standings: Vec<(Standing, Option<Subscription>)>,
+    now: Timestamp,
 ) -> Result<Vec<Standing>, StoreError> {
+    let silent: Vec<&str> = standings.iter().filter(|(it, _)| it.is_silent()).map(|(it, _)| it.topic.as_str()).collect();
+    gap::owe(store, &account.name, &silent, now).await?;
     let mut repaired = Vec::with_capacity(standings.len());
     for (mut standing, subscription) in standings {
         let topic = standing.topic.clone();
@@ -117,7 +122,7 @@ pub async fn repair(
         match result {
             Ok(Registered { subscription, secret }) => {
                 if let Some(secret) = secret {
-                    keep_secret(store, &account.name, &secret).await?;
+                    keep_secret(store, &account.name, &topic, &secret).await?;
                 }
                 standing.state = done;
                 standing.expires_at = subscription.expires_at;
@@ -136,122 +141,32 @@ fn secrets_key(connection: &str) -> String {
     format!("webhook_secrets {connection}")
 }
 
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    topic: String,
+    secret: String,
+}
+
+async fn kept(store: &dyn Store, connection: &str) -> Result<Vec<Kept>, StoreError> {
+    let kept = store.setting(&secrets_key(connection)).await?;
+    Ok(kept.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default())
+}
+
 /// Secrets that vendors gave at a subscription, newest first.
 pub async fn kept_secrets(store: &dyn Store, connection: &str) -> Result<Vec<Secret>, StoreError> {
-    let kept = store.setting(&secrets_key(connection)).await?;
-    let texts: Vec<String> = kept.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-    Ok(texts.into_iter().map(Secret::new).collect())
+    Ok(kept(store, connection).await?.into_iter().map(|it| Secret::new(it.secret)).collect())
 }
 
-async fn keep_secret(store: &dyn Store, connection: &str, secret: &Secret) -> Result<(), StoreError> {
-    let kept = kept_secrets(store, connection).await?;
-    let others = kept.iter().map(Secret::expose).filter(|it| *it != secret.expose());
-    let all: Vec<&str> = std::iter::once(secret.expose()).chain(others).take(MOST_SECRETS).collect();
+/// A vendor may give one for each topic.
+async fn keep_secret(store: &dyn Store, connection: &str, topic: &str, secret: &Secret) -> Result<(), StoreError> {
+    let new = Kept { topic: topic.to_owned(), secret: secret.expose().to_owned() };
+    let mut all = kept(store, connection).await?;
+    all.retain(|it| it.secret != new.secret);
+    all.insert(0, new);
+    let mut of_topic = 0;
+    all.retain(|it| {
+        of_topic += usize::from(it.topic == topic);
+        it.topic != topic || of_topic <= SECRETS_OF_A_TOPIC
+    });
     store.set_setting(&secrets_key(connection), serde_json::to_vec(&all).unwrap_or_default()).await
-}
-
-/// Looks after the subscriptions of every connection that has any, on one node at a time.
-pub struct Keeper {
-    pub poller: Poller,
-    /// `https://hooks.example.no/in/`, before the connection's name.
-    pub inbox: String,
-}
-
-impl Keeper {
-    pub async fn run(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            let names: Vec<String> = self.poller.engine.wiring().accounts.keys().cloned().collect();
-            for name in names {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    checked = self.check(&name) => {
-                        if let Err(error) = checked {
-                            tracing::warn!(connection = name, %error, "subscriptions could not be checked; the next check is in an hour");
-                        }
-                    }
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(EVERY) => {}
-            }
-        }
-    }
-
-    /// One check of one connection; answers how many subscriptions were mended.
-    pub async fn check(&self, name: &str) -> Result<usize, PollError> {
-        let Poller { engine, store, clock, node } = &self.poller;
-        let wiring = engine.wiring();
-        let Some(account) = wiring.account(name).filter(|it| !it.connection.subscription_topics().is_empty()) else {
-            return Ok(0);
-        };
-        let now = clock.now();
-        let until = now + SignedDuration::try_from(EVERY).unwrap_or(DUTY_SLACK) - DUTY_SLACK;
-        if !store.hold_duty(&format!("subscriptions {name}"), node, now, until).await? {
-            return Ok(0);
-        }
-        let address = format!("{}{name}", self.inbox);
-        let Some(found) = standings(account, Some(&address), now).await else { return Ok(0) };
-        let found = found?;
-        let silent = found.iter().any(|(it, _)| matches!(it.state, Health::Missing | Health::Inactive));
-        if found.iter().all(|(it, _)| it.is_sound()) {
-            return Ok(0);
-        }
-        // Before the repair: what comes from now on is no gap.
-        let last = self.last_event(name).await?;
-        let standings = repair(&**store, account, &address, found).await?;
-        for it in &standings {
-            match (&it.problem, it.state) {
-                (Some(problem), _) => {
-                    tracing::error!(connection = name, topic = it.topic, problem, "a webhook subscription is not sound")
-                }
-                (None, Health::Registered | Health::Repaired) => {
-                    tracing::warn!(connection = name, topic = it.topic, state = ?it.state, "a webhook subscription was mended");
-                }
-                _ => {}
-            }
-        }
-        let mended = standings.iter().filter(|it| matches!(it.state, Health::Registered | Health::Repaired)).count();
-        metrics::counter!("spindel_subscriptions_mended_total", "connection" => name.to_owned()).increment(mended as u64);
-        if let (true, true, Some(last)) = (silent, mended > 0, last) {
-            self.fill(account, last).await?;
-        }
-        Ok(mended)
-    }
-
-    async fn last_event(&self, connection: &str) -> Result<Option<Timestamp>, StoreError> {
-        let filter = EventFilter { connection: Some(connection.to_owned()), limit: 1, ..EventFilter::default() };
-        Ok(self.poller.store.events(filter).await?.first().map(|event| event.received_at))
-    }
-
-    /// Asks for all that changed since shortly before the last event, where flows want it and the vendor can be asked.
-    async fn fill(&self, account: &Account, last: Timestamp) -> Result<(), PollError> {
-        let since = last.saturating_sub(OVERLAP).unwrap_or(last);
-        for kind in self.wanted(&account.name) {
-            match account.connection.poll_since(kind, since).filter(|_| polls(account, kind)) {
-                Some(cursor) => {
-                    let new = self.poller.gap(account, kind, cursor).await?;
-                    tracing::info!(connection = account.name, record = %kind, %since, new, "filled the gap that silent webhooks left");
-                }
-                None => tracing::warn!(
-                    connection = account.name, record = %kind, %since,
-                    "webhooks were silent, and this vendor cannot be asked what changed since: compare both ends"
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    /// The kinds of record that flows carry from there.
-    fn wanted(&self, connection: &str) -> Vec<EntityKind> {
-        let mut kinds = Vec::new();
-        for flow in self.poller.engine.wiring().flows.iter().filter(|flow| flow.from == connection) {
-            for kind in flow.on.iter().map(|topic| topic.entity()) {
-                if !kinds.contains(&kind) {
-                    kinds.push(kind);
-                }
-            }
-        }
-        kinds
-    }
 }

@@ -14,7 +14,7 @@ use spindel_model::{
 };
 use spindel_queue::Embedded;
 use spindel_store::{EventFilter, Options, SqliteStore, Store};
-use spindel_sync::{Expiries, Poller, ledger};
+use spindel_sync::{Bookkeeper, Poller, ledger};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -187,6 +187,7 @@ fn parcel(number: &str, state: ShipmentState, version: i64) -> Change {
         carrier: None,
         tracking: vec![Tracking { number: number.into(), url: None }],
         lines: Vec::new(),
+        completes_order: false,
         location: None,
         shipped_at: None,
         updated_at: Clock::system().now(),
@@ -213,13 +214,13 @@ async fn an_authorisation_about_to_lapse_with_money_left_is_told_of_once() {
         payment(TransactionKind::Void, "let go", "void", 50_000, None),
     ];
     assert_eq!(world.poll(EntityKind::Transaction).await, 8);
-    let expiries = Expiries(world.poller());
-    assert_eq!(expiries.round().await.unwrap(), 2);
+    let bookkeeper = Bookkeeper(world.poller());
+    assert_eq!(bookkeeper.round().await.unwrap(), 2);
     let mut told = world.warned_of().await;
     told.sort();
     assert_eq!(told, ["partly", "soon"]);
     assert_eq!(world.poll(EntityKind::Transaction).await, 0);
-    assert_eq!(expiries.round().await.unwrap(), 0, "once is enough");
+    assert_eq!(bookkeeper.round().await.unwrap(), 0, "once is enough");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use spindel_connect::{
     Ability, Api, Auth, BoxFuture, CallError, ConfigError, Connector, Cursor, Endpoint, Failure, Fixture, Info, Kind, Page, Poll,
@@ -14,9 +15,12 @@ use spindel_model::{
 };
 use spindel_queue::Embedded;
 use spindel_store::{EventFilter, NewEvent, Options, SqliteStore, Store};
-use spindel_sync::{Health, Keeper, Poller, kept_secrets, repair, standings};
+use spindel_sync::{Health, Keeper, Poller, Standing, kept_secrets, owed, repair, standings};
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,6 +82,7 @@ impl Poll<Order> for Stall {
 struct Vendor {
     subscriptions: Mutex<Vec<Subscription>>,
     asked: Mutex<Vec<String>>,
+    is_down: AtomicBool,
 }
 
 impl Transport for Vendor {
@@ -94,7 +99,8 @@ impl Transport for Vendor {
             (Some(sent), _) => json!(sent),
             (None, _) => json!(*subscriptions),
         };
-        let reply = Reply { status: 200, headers: http::HeaderMap::new(), body: body.to_string().into() };
+        let status = if self.is_down.load(Ordering::SeqCst) { 503 } else { 200 };
+        let reply = Reply { status, headers: http::HeaderMap::new(), body: body.to_string().into() };
         Box::pin(async { Ok(reply) })
     }
 }
@@ -165,13 +171,13 @@ impl World {
         Self { vendor, store, keeper, account, _folder: folder }
     }
 
-    async fn append(&self, at: Timestamp) {
+    async fn append(&self, topic: &str, cause: Cause, at: Timestamp) {
         let event = NewEvent {
             id: EventId::new(),
             connection: "shop".into(),
-            topic: "orders".into(),
-            cause: Cause::Webhook,
-            dedupe_key: "last".into(),
+            topic: topic.into(),
+            cause,
+            dedupe_key: format!("{topic} {at}"),
             received_at: at,
             headers: Vec::new(),
             body: b"{}".to_vec(),
@@ -179,10 +185,18 @@ impl World {
         self.store.append(event).await.unwrap();
     }
 
+    fn asked(&self) -> Vec<String> {
+        self.vendor.asked.lock().unwrap().clone()
+    }
+
     async fn states(&self) -> Vec<(String, Health)> {
-        let found = standings(&self.account, Some(ADDRESS), Clock::system().now()).await.unwrap().unwrap();
+        let found = standings(&self.account, Some(ADDRESS), now()).await.unwrap().unwrap();
         found.into_iter().map(|(it, _)| (it.topic, it.state)).collect()
     }
+}
+
+fn now() -> Timestamp {
+    Clock::system().now()
 }
 
 fn orders() -> Subscription {
@@ -195,7 +209,7 @@ fn stock() -> Subscription {
 
 #[tokio::test]
 async fn what_is_missing_switched_off_about_to_end_or_elsewhere_is_told_apart() {
-    let soon = Clock::system().now() + Duration::from_secs(3600);
+    let soon = now() + Duration::from_secs(3600);
     for (found, expected) in [
         (vec![orders(), stock()], [("orders", Health::Active), ("stock", Health::Active)]),
         (vec![orders()], [("orders", Health::Active), ("stock", Health::Missing)]),
@@ -217,8 +231,8 @@ async fn what_is_missing_switched_off_about_to_end_or_elsewhere_is_told_apart() 
 #[tokio::test]
 async fn a_repair_registers_and_switches_on_and_keeps_the_vendors_secret() {
     let world = World::start(vec![Subscription { active: false, ..orders() }]).await;
-    let found = standings(&world.account, Some(ADDRESS), Clock::system().now()).await.unwrap().unwrap();
-    let repaired = repair(&*world.store, &world.account, ADDRESS, found).await.unwrap();
+    let found = standings(&world.account, Some(ADDRESS), now()).await.unwrap().unwrap();
+    let repaired = repair(&*world.store, &world.account, ADDRESS, found, now()).await.unwrap();
     let did: Vec<Health> = repaired.iter().map(|it| it.state).collect();
     assert_eq!(did, [Health::Repaired, Health::Registered]);
     assert_eq!(world.states().await, [("orders".to_owned(), Health::Active), ("stock".to_owned(), Health::Active)]);
@@ -228,23 +242,81 @@ async fn a_repair_registers_and_switches_on_and_keeps_the_vendors_secret() {
 }
 
 #[tokio::test]
-async fn after_a_repair_the_gap_is_filled_from_shortly_before_the_last_event() {
+async fn a_secret_of_each_topic_is_kept_however_many_topics_there_are() {
+    let world = World::start(Vec::new()).await;
+    let topics: Vec<String> = (0..12).map(|n| format!("topic {n}")).collect();
+    let missing = |topic: &String| {
+        let (topic, addresses, state) = (topic.clone(), Vec::new(), Health::Missing);
+        (Standing { topic, addresses, state, expires_at: None, problem: None }, None)
+    };
+    let missing: Vec<(Standing, Option<Subscription>)> = topics.iter().map(missing).collect();
+    for _ in 0..3 {
+        repair(&*world.store, &world.account, ADDRESS, missing.clone(), now()).await.unwrap();
+    }
+    let kept = kept_secrets(&*world.store, "shop").await.unwrap();
+    for topic in &topics {
+        assert!(kept.iter().any(|it| it.expose() == format!("secret of {topic}")), "{topic}");
+    }
+    assert_eq!(kept.len(), topics.len());
+}
+
+#[tokio::test]
+async fn after_a_repair_the_gap_is_filled_from_shortly_before_the_last_webhook() {
     let world = World::start(vec![Subscription { active: false, ..orders() }, stock()]).await;
-    let last: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
-    world.append(last).await;
+    let last: Timestamp = "2025-11-20T10:00:00Z".parse().unwrap();
+    world.append("orders", Cause::Webhook, last).await;
+    // What was polled, or told of something else, says nothing of these webhooks.
+    world.append("orders", Cause::Poll, last + Duration::from_secs(7200)).await;
+    world.append("stock", Cause::Webhook, last + Duration::from_secs(7200)).await;
     assert_eq!(world.keeper.check("shop").await.unwrap(), 1);
-    let asked = world.vendor.asked.lock().unwrap().clone();
-    assert_eq!(asked.last().unwrap(), &format!("GET /orders?since={}", last.as_second() - 600));
+    assert_eq!(world.keeper.fill("shop").await.unwrap(), 1);
+    assert_eq!(world.asked().last().unwrap(), &format!("GET /orders?since={}", last.as_second() - 600));
     let events = world.store.events(EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap();
     assert!(events.iter().any(|it| it.cause == Cause::Poll && it.topic == "order.updated"));
     // The regular poll, which there may be as well, goes on from where it stood.
     assert_eq!(world.store.cursor("shop", "order").await.unwrap(), None);
+    let asked = world.asked().len();
+    assert_eq!(world.keeper.fill("shop").await.unwrap(), 0);
+    assert_eq!(world.asked().len(), asked, "once is enough");
+}
+
+#[tokio::test]
+async fn what_fell_silent_since_the_last_check_may_have_been_silent_ever_since() {
+    let world = World::start(vec![stock()]).await;
+    let hour_ago = now() - Duration::from_secs(3600);
+    world.append("stock", Cause::Webhook, now()).await;
+    world.keeper.check("shop").await.unwrap();
+    let since = owed(&*world.store, "shop").await.unwrap().unwrap();
+    assert!(since.duration_since(hour_ago).abs() < SignedDuration::from_secs(60), "{since}");
+}
+
+#[tokio::test]
+async fn a_gap_is_owed_until_the_vendor_has_answered() {
+    let world = World::start(vec![Subscription { active: false, ..orders() }, stock()]).await;
+    world.append("orders", Cause::Webhook, "2025-11-20T10:00:00Z".parse().unwrap()).await;
+    // As somebody does on the command line: nothing is asked for by that.
+    let found = standings(&world.account, Some(ADDRESS), now()).await.unwrap().unwrap();
+    repair(&*world.store, &world.account, ADDRESS, found, now()).await.unwrap();
+    world.vendor.is_down.store(true, Ordering::SeqCst);
+    assert!(world.keeper.fill("shop").await.is_err());
+    world.vendor.is_down.store(false, Ordering::SeqCst);
+    assert_eq!(world.keeper.check("shop").await.unwrap(), 0, "it is mended already");
+    assert_eq!(world.keeper.fill("shop").await.unwrap(), 1);
+    assert_eq!(owed(&*world.store, "shop").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_vendor_that_never_told_anything_left_nothing_out() {
+    let world = World::start(Vec::new()).await;
+    assert_eq!(world.keeper.check("shop").await.unwrap(), 2);
+    assert_eq!(owed(&*world.store, "shop").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn sound_subscriptions_are_left_alone() {
     let world = World::start(vec![orders(), stock()]).await;
-    world.append(Clock::system().now()).await;
+    world.append("orders", Cause::Webhook, now()).await;
     assert_eq!(world.keeper.check("shop").await.unwrap(), 0);
-    assert_eq!(*world.vendor.asked.lock().unwrap(), ["GET /subscriptions"]);
+    assert_eq!(world.keeper.fill("shop").await.unwrap(), 0);
+    assert_eq!(world.asked(), ["GET /subscriptions"]);
 }

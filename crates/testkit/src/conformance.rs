@@ -13,7 +13,7 @@ mod receive;
 mod settings;
 mod subject;
 
-pub use calls::{as_expected as calls_as_expected, failing_vendor, no_secret_in_messages};
+pub use calls::{as_expected as calls_as_expected, failing_vendor, no_secret_in_messages, requests};
 pub use coverage::{every_file_is_listed, examples_of_every_ability};
 pub use receive::{as_expected as webhooks_as_expected, forged as forged_webhooks, malformed as malformed_webhooks};
 pub use settings::settings;

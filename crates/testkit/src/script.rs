@@ -23,6 +23,7 @@ pub struct Script {
 struct Played {
     calls: usize,
     problems: Vec<String>,
+    requests: Vec<Request>,
 }
 
 impl Script {
@@ -38,6 +39,11 @@ impl Script {
         played.problems.iter().cloned().chain(missing).collect()
     }
 
+    /// Every request that came, whole.
+    pub fn requests(&self) -> Vec<Request> {
+        self.played().requests.clone()
+    }
+
     fn played(&self) -> MutexGuard<'_, Played> {
         self.played.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,6 +52,7 @@ impl Script {
         let mut played = self.played();
         let at = played.calls;
         played.calls += 1;
+        played.requests.push(request.clone());
         assert!(at < MOST_CALLS, "the connector does not stop calling `{} {}`", request.method, request.path);
         let Some(expected) = self.expected.get(at) else {
             let call = format!("`{} {}` ({})", request.method, request.path, request.operation);

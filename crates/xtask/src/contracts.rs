@@ -2,6 +2,7 @@
 //! them nothing is checked, and that is said.
 
 mod graphql;
+pub mod rest;
 
 use crate::{Finding, Tree};
 use anyhow::Result;
@@ -42,5 +43,8 @@ pub fn check(root: &Path, specs: Option<&Path>) -> Result<Outcome> {
             outcome.notes.push(format!("{}: not checked, there is no folder {}", contract.vendor, folder.display()));
         }
     }
+    let found = rest::check(&tree, spindel_catalog::CATALOG, specs)?;
+    outcome.notes.extend(found.notes);
+    outcome.findings.extend(found.findings);
     Ok(outcome)
 }

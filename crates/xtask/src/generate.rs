@@ -2,6 +2,7 @@
 
 use crate::{Finding, Tree};
 use anyhow::{Context as _, Result};
+use spindel_catalog::{COLUMNS, table};
 use spindel_connect::{Described, Entry};
 use std::{fs, path::Path};
 
@@ -98,29 +99,17 @@ fn abilities(list: &[Described]) -> String {
     out
 }
 
-/// All connectors, for the front page.
+/// All connectors, for the front page: the table that `spindel connectors` prints, with links.
 fn connectors(catalog: &[Entry]) -> String {
-    let mut out = "| connector | kind | webhooks | does | reads | polls |\n|---|---|---|---|---|---|\n".to_owned();
-    for entry in catalog {
-        let list = (entry.abilities)();
-        let joined = |pick: fn(&Described) -> Option<&'static str>| {
-            list.iter().filter_map(pick).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        };
-        let webhooks = if entry.receives() { "received" } else { "" };
-        let does = joined(|it| match it {
-            Described::Performs { action, .. } => Some(action.as_str()),
-            _ => None,
-        });
-        let reads = joined(|it| match it {
-            Described::Reads(kind) => Some(kind.as_str()),
-            _ => None,
-        });
-        let polls = joined(|it| match it {
-            Described::Polls(kind) => Some(kind.as_str()),
-            _ => None,
-        });
-        let (id, kind) = (entry.info.id, entry.info.kind.as_str());
-        out += &format!("| [{id}](crates/connectors/{id}) | {kind} | {webhooks} | {does} | {reads} | {polls} |\n");
+    let mut out = format!("| {} |\n|{}\n", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
+    for [id, kind, webhooks, abilities @ ..] in table(catalog) {
+        let id = id.concat();
+        out += &format!("| [{id}](crates/connectors/{id}) | {} | {} |", kind.concat(), webhooks.join(", "));
+        for words in abilities {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            out += &format!(" {} |", words.join(", "));
+        }
+        out.push('\n');
     }
     out
 }
@@ -137,6 +126,14 @@ mod tests {
         assert_eq!(replaced(text, "abilities", "new\n").unwrap(), "# A\n<!-- abilities -->\nnew\n<!-- /abilities -->\nend\n");
         assert!(replaced("# A\n", "abilities", "new\n").unwrap_err().contains("<!-- abilities -->"));
         assert!(replaced("<!-- /abilities -->\n<!-- abilities -->\n", "abilities", "new\n").is_err());
+    }
+
+    #[test]
+    fn the_table_of_connectors_links_each_and_has_a_cell_for_every_column() {
+        let page = connectors(spindel_catalog::CATALOG);
+        assert_eq!(page.lines().count(), spindel_catalog::CATALOG.len() + 2);
+        assert!(page.lines().all(|line| line.matches('|').count() == COLUMNS.len() + 1), "{page}");
+        assert!(page.contains("\n| [webhook](crates/connectors/webhook) | generic | received | `send_change` |"), "{page}");
     }
 
     #[test]

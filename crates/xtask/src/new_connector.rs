@@ -92,18 +92,13 @@ struct Edit {
     line: String,
 }
 
-fn edits(name: &str) -> Vec<Edit> {
-    vec![
-        Edit { file: "Cargo.toml", like: "    \"crates/connectors/", line: format!("    \"crates/connectors/{name}\",") },
-        Edit {
-            file: "Cargo.toml",
-            like: "spindel-connector-",
-            line: format!("spindel-connector-{name} = {{ path = \"crates/connectors/{name}\" }}"),
-        },
+/// Two lines: what the catalog depends on by its path is a member of the workspace, so that the root need not name it.
+fn edits(name: &str) -> [Edit; 2] {
+    [
         Edit {
             file: "crates/catalog/Cargo.toml",
             like: "spindel-connector-",
-            line: format!("spindel-connector-{name}.workspace = true"),
+            line: format!("spindel-connector-{name} = {{ path = \"../connectors/{name}\" }}"),
         },
         Edit {
             file: "crates/catalog/src/lib.rs",
@@ -150,28 +145,34 @@ mod tests {
 
     #[test]
     fn a_line_joins_its_like_in_order() {
-        let text = "a\n    \"crates/connectors/bring\",\n    \"crates/connectors/odoo\",\nz\n";
+        let text = "spindel-connect.workspace = true\nspindel-connector-bring = 1\nspindel-connector-odoo = 2\n[z]\n";
         let place =
             |name: &str| edits(name)[0].apply(text).unwrap().lines().position(|it| it.contains(&format!("/{name}\""))).unwrap();
         assert_eq!([place("acme"), place("fortnox"), place("zalando")], [1, 2, 3]);
         assert!(edits("acme")[0].apply("nothing\n").is_err());
     }
 
-    /// Every shared file as it really is: the edits keep applying.
+    /// Both shared files as they really are: the edits keep applying, and there is no third.
     #[test]
-    fn the_shared_files_take_a_new_connector() {
+    fn a_new_connector_adds_a_line_to_each_of_two_shared_files() {
+        const SHARED: [&str; 2] = ["crates/catalog/Cargo.toml", "crates/catalog/src/lib.rs"];
         let root = tempfile::tempdir().unwrap();
-        for file in ["Cargo.toml", "crates/catalog/Cargo.toml", "crates/catalog/src/lib.rs"] {
+        for file in SHARED {
             let to = root.path().join(file);
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(crate::repository().join(file), to).unwrap();
         }
         write(root.path(), "new-vendor").unwrap();
         let read = |file: &str| fs::read_to_string(root.path().join(file)).unwrap();
-        assert!(read("Cargo.toml").contains("\n    \"crates/connectors/new-vendor\",\n"));
-        assert!(read("Cargo.toml").contains("\nspindel-connector-new-vendor = { path = \"crates/connectors/new-vendor\" }\n"));
-        assert!(read("crates/catalog/Cargo.toml").contains("\nspindel-connector-new-vendor.workspace = true\n"));
-        assert!(read("crates/catalog/src/lib.rs").contains("\n    entry::<spindel_connector_new_vendor::NewVendor>(),\n"));
+        for (file, line) in SHARED.iter().zip([
+            "spindel-connector-new-vendor = { path = \"../connectors/new-vendor\" }",
+            "    entry::<spindel_connector_new_vendor::NewVendor>(),",
+        ]) {
+            let before = fs::read_to_string(crate::repository().join(file)).unwrap();
+            let now = read(file);
+            assert_eq!(now.lines().filter(|it| *it != line).collect::<Vec<_>>(), before.lines().collect::<Vec<_>>(), "{file}");
+            assert_eq!(now.lines().count(), before.lines().count() + 1, "{file}");
+        }
         assert!(read("crates/connectors/new-vendor/src/lib.rs").contains("pub struct NewVendor"));
         assert!(write(root.path(), "new-vendor").unwrap_err().to_string().contains("exists already"));
     }

@@ -91,6 +91,7 @@ fn shipment(booked: &wire::Confirmation, order: &OrderRef, now: Timestamp) -> Sh
         carrier: Some("Bring".to_owned()),
         tracking,
         lines: Vec::new(),
+        completes_order: false,
         location: None,
         shipped_at: None,
         updated_at: now,

@@ -131,6 +131,7 @@ pub(crate) fn shipment(consignment: &wire::TrackedConsignment, id: &str, order: 
         carrier: Some("Bring".to_owned()),
         tracking: numbers.map(|number| Tracking { url: Some(tracking_page(&number)), number }).collect(),
         lines: Vec::new(),
+        completes_order: false,
         location: decisive.map(|it| it.city.clone()).filter(|it| !it.is_empty()),
         shipped_at: left,
         updated_at: events.map(|it| it.date_iso).max().unwrap_or(now),

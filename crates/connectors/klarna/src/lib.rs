@@ -61,6 +61,8 @@ pub struct Config {
     api_key: Option<Secret>,
     /// Where the API is, when not at Klarna itself: a proxy, or a simulated Klarna.
     base_url: Option<String>,
+    /// The same for the API of the Klarna Network, which is another host.
+    global_url: Option<String>,
 }
 
 /// Part of the world that an account belongs to.
@@ -212,17 +214,27 @@ impl Region {
     }
 }
 
-/// The API's address, and that of the Klarna Network, which is one for all regions.
+/// The API's address, and that of the Klarna Network, which is one for all regions. They must not be one: each has
+/// credentials of its own.
 fn addresses(config: &Config) -> Result<(String, String), ConfigError> {
-    if let Some(url) = &config.base_url {
-        let url = url.trim_end_matches('/');
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(ConfigError::new("base_url", "must begin with `https://`"));
-        }
-        return Ok((url.to_owned(), url.to_owned()));
-    }
     let global = if config.playground { "https://api-global.test.klarna.com" } else { "https://api-global.klarna.com" };
-    Ok((config.region.host(config.playground).to_owned(), global.to_owned()))
+    let base = address("base_url", config.base_url.as_deref(), config.region.host(config.playground))?;
+    let global = address("global_url", config.global_url.as_deref(), global)?;
+    if config.api_key.is_some() && config.base_url.is_some() && config.global_url.is_none() {
+        return Err(ConfigError::new("global_url", "is missing: with `base_url`, disputes are not read at Klarna itself either"));
+    }
+    if base == global {
+        return Err(ConfigError::new("global_url", "expected another address than `base_url`: each has its own credentials"));
+    }
+    Ok((base, global))
+}
+
+fn address(field: &'static str, set: Option<&str>, at_klarna: &str) -> Result<String, ConfigError> {
+    let url = set.unwrap_or(at_klarna).trim_end_matches('/');
+    match url.starts_with("https://") || url.starts_with("http://") {
+        true => Ok(url.to_owned()),
+        false => Err(ConfigError::new(field, "must begin with `https://`")),
+    }
 }
 
 fn check_credentials(config: &Config) -> Result<(), ConfigError> {

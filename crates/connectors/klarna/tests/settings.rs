@@ -40,6 +40,9 @@ fn mistakes_are_named_with_their_field() {
         (json!({ "webhooks": "network", "signing_keys": ["k", ""] }), "`signing_keys`"),
         (json!({ "webhooks": "signed" }), "signed"),
         (json!({ "base_url": "api.klarna.com" }), "`base_url`"),
+        (json!({ "global_url": "api-global.klarna.com" }), "`global_url`"),
+        (json!({ "base_url": "http://127.0.0.1:9000", "api_key": "k" }), "`global_url`"),
+        (json!({ "base_url": "http://127.0.0.1:9000", "global_url": "http://127.0.0.1:9000/" }), "`global_url`"),
     ] {
         let error = connect(more.clone()).unwrap_err();
         assert!(error.contains(field), "{more}: {error}");

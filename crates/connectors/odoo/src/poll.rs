@@ -15,7 +15,7 @@ use spindel_model::{
     Change, Decimal, EntityKind, EntityRef, Money, OrderRef, Price, Record, Shipment, ShipmentLine, ShipmentState, StockLevel,
     Timestamp, Topic, Tracking, Version,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 const PAGE: usize = 100;
@@ -214,6 +214,8 @@ impl Poll<Shipment> for Odoo {
 /// What belongs to a page of transfers.
 struct Shipped {
     orders: HashMap<i64, OrderRef>,
+    /// Those of which all was sent.
+    complete: HashSet<i64>,
     /// By transfer.
     lines: HashMap<i64, Vec<ShipmentLine>>,
 }
@@ -225,9 +227,13 @@ impl Odoo {
             id: i64,
             #[serde(deserialize_with = "wire::or_false")]
             client_order_ref: Option<String>,
+            #[serde(default, deserialize_with = "wire::or_false")]
+            delivery_status: Option<String>,
         }
         let orders = ids(pickings.iter().filter_map(|it| it.sale_id.as_ref()).map(|it| it.0));
-        let numbered: Vec<Numbered> = wire::read(api, operation, "sale.order", &orders, &["client_order_ref"]).await?;
+        let numbered: Vec<Numbered> = wire::read(api, operation, "sale.order", &orders, &["client_order_ref", "delivery_status"]).await?;
+        let sent = numbered.iter().filter(|it| it.delivery_status.as_deref() == Some("full"));
+        let complete = sent.map(|it| it.id).collect();
         let names = self.externals(api, operation, "sale.order", orders.iter().copied()).await?;
         let reference = |it: Numbered| {
             let id = names.get(&it.id).and_then(|name| identity::order_of(name));
@@ -252,7 +258,7 @@ impl Odoo {
                 None => lines.push(ShipmentLine { line_id, sku, quantity }),
             }
         }
-        Ok(Shipped { orders, lines })
+        Ok(Shipped { orders, complete, lines })
     }
 }
 
@@ -280,6 +286,7 @@ impl Shipped {
                 carrier: picking.carrier_id.as_ref().map(|it| it.name().to_owned()),
                 tracking: tracking.into_iter().collect(),
                 lines: self.lines.get(&picking.id).cloned().unwrap_or_default(),
+                completes_order: self.complete.contains(&picking.sale_id.as_ref()?.0),
                 location: picking.location_id.as_ref().map(|it| it.name().to_owned()),
                 shipped_at: picking.date_done.as_deref().and_then(wire::read_time),
                 updated_at: picking.write_date,

@@ -31,6 +31,7 @@ impl Perform<CancelShipment> for Shipmondo {
             carrier: None,
             tracking,
             lines: Vec::new(),
+            completes_order: false,
             location: None,
             shipped_at: None,
             updated_at: ask.now,

@@ -38,6 +38,7 @@ pub(crate) fn shipment(from: &wire::Shipment, order: OrderRef, state: ShipmentSt
         carrier: from.carrier_code.clone(),
         tracking: from.numbers().into_iter().map(|number| Tracking { number, url: None }).collect(),
         lines: Vec::new(),
+        completes_order: false,
         location: None,
         shipped_at: None,
         updated_at: from.updated_at,

@@ -81,6 +81,7 @@ pub(crate) fn shipment(monitor: wire::Monitor, order: OrderRef) -> Result<Option
         carrier: monitor.carrier_code,
         tracking: number.into_iter().map(|number| Tracking { number, url: None }).collect(),
         lines: Vec::new(),
+        completes_order: false,
         location: monitor.city.filter(|it| !it.is_empty()),
         shipped_at: None,
         updated_at: at,

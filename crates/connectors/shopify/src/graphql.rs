@@ -36,12 +36,17 @@ documents! {
     ORDER_LINES = "order_lines", 60.0;
     ORDER_TO_CANCEL = "order_to_cancel", 1.0;
     ORDER_TO_FULFIL = "order_to_fulfil", 60.0;
+    ORDER_TO_PAY = "order_to_pay", 15.0;
     ORDER_TO_REFUND = "order_to_refund", 40.0;
+    ORDER_TO_TRACK = "order_to_track", 60.0;
     PROBE = "probe", 5.0;
     PRODUCT = "product", 20.0;
     PRODUCTS_SINCE = "products_since", 10.0;
+    RECORD_PAYMENT = "record_payment", 10.0;
+    RECORD_TRACKING = "record_tracking", 10.0;
     REFUND = "refund", 40.0;
     REFUND_ORDER = "refund_order", 10.0;
+    SET_METAFIELDS = "set_metafields", 10.0;
     SET_PRICE = "set_price", 10.0;
     SET_QUANTITIES = "set_quantities", 10.0;
     STOCK_LEVEL = "stock_level", 5.0;
@@ -49,6 +54,8 @@ documents! {
     STOCK_PAGE = "stock_page", 60.0;
     SUBSCRIBE = "subscribe", 10.0;
     SUBSCRIPTIONS = "subscriptions", 15.0;
+    TEXTS_TO_TRANSLATE = "texts_to_translate", 10.0;
+    TRANSLATE = "translate", 10.0;
     UPSERT_PRODUCT = "upsert_product", 20.0;
 }
 
@@ -65,7 +72,7 @@ impl Shopify {
 
 /// A connection's nodes on one page.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de>"))]
 pub(crate) struct Nodes<T> {
     pub nodes: Vec<T>,
     #[serde(default)]
@@ -79,6 +86,12 @@ pub(crate) struct PageInfo {
     pub has_next_page: bool,
     #[serde(default)]
     pub end_cursor: Option<String>,
+}
+
+impl<T> Default for Nodes<T> {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), page_info: PageInfo::default() }
+    }
 }
 
 impl PageInfo {
@@ -123,7 +136,9 @@ impl UserError {
         match self.code() {
             // The first attempt with this key is still being carried out.
             "IDEMPOTENCY_CONCURRENT_REQUEST" => CallError::transient(operation, message).after(Duration::from_secs(2)),
-            "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" => CallError::transient(operation, message),
+            "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" | "ORDER_IS_TEMPORARILY_UNAVAILABLE" => {
+                CallError::transient(operation, message)
+            }
             "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" => CallError::new(operation, ErrorClass::Bug, message),
             "INTERNAL_ERROR" => CallError::unexpected(operation, message),
             _ => CallError::data(operation, message),

@@ -18,7 +18,8 @@ use spindel_connect::{
     Secret, Secrets, TokenGrant, Verdict, checks_out, fixtures, performs, performs_batch, polls, reads, receives, subscribes,
 };
 use spindel_model::{
-    CancelOrder, CreateFulfilment, Currency, Order, Product, RefundOrder, SetPrice, SetStock, StockLevel, UpsertProduct,
+    CancelOrder, CreateFulfilment, Currency, Order, Product, RecordPayment, RecordTracking, RefundOrder, SetPrice, SetStock,
+    StockLevel, UpsertProduct,
 };
 
 /// One shop.
@@ -75,7 +76,7 @@ impl Connector for Shopify {
         id: "shopify",
         name: "Shopify",
         kind: Kind::Shop,
-        about: "Orders, refunds, products, stock and customers of a Shopify shop; stock, prices and fulfilments to it",
+        about: "Orders, refunds, products, stock and customers of a Shopify shop; stock, prices, products, payments and parcels to it",
     };
     type Config = Config;
 
@@ -85,6 +86,8 @@ impl Connector for Shopify {
         performs::<SetPrice, Self>(),
         performs::<UpsertProduct, Self>(),
         performs::<CreateFulfilment, Self>(),
+        performs::<RecordTracking, Self>(),
+        performs::<RecordPayment, Self>(),
         performs::<CancelOrder, Self>(),
         performs::<RefundOrder, Self>(),
         reads::<Order, Self>(),
@@ -142,6 +145,22 @@ impl Connector for Shopify {
         "receive_refunds_create",
         "receive_refunds_create_without_goods",
         "receive_shop_redact",
+        "record_payment",
+        "record_payment_again",
+        "record_payment_already_paid",
+        "record_payment_busy",
+        "record_payment_look_up_found",
+        "record_payment_look_up_nothing",
+        "record_payment_only_authorized",
+        "record_payment_other_currency",
+        "record_payment_too_much",
+        "record_tracking",
+        "record_tracking_before_fulfilment",
+        "record_tracking_look_up_found",
+        "record_tracking_look_up_nothing",
+        "record_tracking_not_told",
+        "record_tracking_refused",
+        "record_tracking_unchanged",
         "refund",
         "refund_made_before",
         "refund_too_much",
@@ -158,6 +177,8 @@ impl Connector for Shopify {
         "subscribe_refused",
         "subscribe_register",
         "upsert_product",
+        "upsert_product_in_two_languages",
+        "upsert_product_in_unknown_language",
         "upsert_product_refused",
         "upsert_product_without_handle",
     ];

@@ -82,7 +82,7 @@ impl Stripe {
             | "payment_intent.payment_failed"
             | "payment_intent.canceled" => self.ended(&event(body)?),
             "charge.succeeded" | "charge.captured" | "charge.failed" => self.charged(&event(body)?),
-            "refund.created" => Some(self.refunded(&event(body)?)),
+            "refund.created" => self.refunded(&event(body)?),
             "refund.updated" | "refund.failed" => self.refund_moved(&event(body)?),
             "charge.dispute.created" => Some(self.disputed(&event(body)?, Topic::DisputeCreated)),
             kind if kind.starts_with("charge.dispute.") => Some(self.disputed(&event(body)?, Topic::DisputeUpdated)),
@@ -136,20 +136,24 @@ impl Stripe {
     }
 
     /// One made by hand names no order; its payment does, so it is read back.
-    fn refunded(&self, it: &Event<Refund>) -> Change {
+    fn refunded(&self, it: &Event<Refund>) -> Option<Change> {
         let refund = &it.data.object;
+        // The void, or the capture of a part, tells it already.
+        if refund.is_release() {
+            return None;
+        }
         let record = match is_known(&refund.order(&self.keys)) {
             true => Record::Refund(Box::new(refund.canonical(&self.keys, it.livemode))),
             false => Record::Nudge,
         };
-        it.change(Topic::RefundCreated, &refund.id, record)
+        Some(it.change(Topic::RefundCreated, &refund.id, record))
     }
 
     /// Most updates say nothing about the money; a failed refund is back on the shop's balance.
     fn refund_moved(&self, it: &Event<Refund>) -> Option<Change> {
         let refund = &it.data.object;
         let status_changed = it.data.previous_attributes.as_ref().is_some_and(|it| it.contains_key("status"));
-        if it.kind != "refund.failed" && !status_changed {
+        if refund.is_release() || (it.kind != "refund.failed" && !status_changed) {
             return None;
         }
         let order = refund.order(&self.keys);

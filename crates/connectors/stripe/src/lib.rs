@@ -134,6 +134,7 @@ impl Connector for Stripe {
         "receive_refund_created",
         "receive_refund_failed",
         "receive_refund_made_by_hand",
+        "receive_refund_of_held_money",
         "receive_refund_settled",
         "receive_released",
         "receive_sale",

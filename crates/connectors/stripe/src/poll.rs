@@ -89,6 +89,10 @@ impl Mark {
             .map_err(|_| CallError::new("poll", ErrorClass::Bug, "the cursor is not one that this connector made"))
     }
 
+    fn since(at: Timestamp) -> Cursor {
+        Cursor(serde_json::to_string(&Self { since: at.as_second(), walk: None }).unwrap_or_default())
+    }
+
     fn until(&self, now: Timestamp) -> i64 {
         self.walk.as_ref().map_or(now.as_second(), |it| it.until)
     }
@@ -211,17 +215,29 @@ impl Poll<(OrderRef, Transaction)> for Stripe {
         }
         Ok(page)
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Mark::since(at))
+    }
 }
 
 impl Poll<Refund> for Stripe {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         self.feed(&REFUNDS, api, cursor, now).await
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Mark::since(at))
+    }
 }
 
 impl Poll<Dispute> for Stripe {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         self.feed(&DISPUTES, api, cursor, now).await
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Mark::since(at))
     }
 }
 
@@ -231,6 +247,10 @@ impl Poll<Payout> for Stripe {
         let found: List<wire::Payout> = mark.list(api, LIST_PAYOUTS, "/v1/payouts", &[], (&PAYOUTS, now)).await?;
         let last = found.data.last().filter(|_| found.has_more).map(|it| it.id.clone());
         Ok(mark.page(found.data.iter().map(payout).collect(), last, now))
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Mark::since(at))
     }
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const FIRST_DAYS: i64 = 14;
 /// Vipps pays out at least once a month.
 const MOST_DAYS: usize = 62;
-/// After so many days a day without a report will have none any more: the ledger is younger than that.
+/// After so many days a day without a report will have none any more.
 const LATEST_DAYS: i64 = 7;
 const MOST_PAGES: usize = 200;
 const MOST_LEDGERS: usize = 20;
@@ -96,9 +96,10 @@ impl Vipps {
         let mut changes = Vec::new();
         for _ in 0..MOST_DAYS {
             let day = if date < today { self.day(api, ledger, "funds", date).await? } else { None };
-            let old = date < today.saturating_sub(LATEST_DAYS.days());
-            let Some(day) = day.or_else(|| old.then(Vec::new)) else {
-                return Ok(Walked { changes, since: begin, more: false });
+            let day = match day {
+                Some(day) => day,
+                None if self.has_none(api, ledger, date, today).await? => Vec::new(),
+                None => return Ok(Walked { changes, since: begin, more: false }),
             };
             let done = since.after.as_ref().filter(|_| date == since.date);
             let done = done.and_then(|id| day.iter().position(|it| it.is_payout() && it.id() == *id)).map_or(0, |at| at + 1);
@@ -120,6 +121,22 @@ impl Vipps {
         // Nothing was paid out for longer than that takes: what is older is left to the payout's line of the rest.
         let later = Since { date: since.date.saturating_add(31.days()), after: None };
         Ok(Walked { changes, since: later, more: true })
+    }
+
+    /// Whether a day without a report will have none any more, as those before the ledger was opened. Days are closed in
+    /// their order, so that a later one with a report says it.
+    async fn has_none(&self, api: &Api, ledger: &str, date: Date, today: Date) -> Result<bool, CallError> {
+        if date < today.saturating_sub(LATEST_DAYS.days()) {
+            return Ok(true);
+        }
+        let mut later = date.saturating_add(1.day());
+        while later < today {
+            if self.day(api, ledger, "funds", later).await?.is_some() {
+                return Ok(true);
+            }
+            later = later.saturating_add(1.day());
+        }
+        Ok(false)
     }
 
     /// The fees in detail, where this payout has any in sum.

@@ -154,6 +154,10 @@ impl Poll<Order> for Woocommerce {
         }
         Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
+    }
 }
 
 impl Poll<Refund> for Woocommerce {
@@ -180,6 +184,10 @@ impl Poll<Refund> for Woocommerce {
         }
         Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
+    }
 }
 
 impl Poll<(OrderRef, Transaction)> for Woocommerce {
@@ -196,6 +204,10 @@ impl Poll<(OrderRef, Transaction)> for Woocommerce {
         });
         let changes = changes.collect();
         Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
     }
 }
 
@@ -216,6 +228,10 @@ impl Poll<Product> for Woocommerce {
         }
         Ok(place.page(changes, rows.len(), PRODUCTS, seen))
     }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
+    }
 }
 
 impl Poll<StockLevel> for Woocommerce {
@@ -227,6 +243,10 @@ impl Poll<StockLevel> for Woocommerce {
             Ok(level.map(|level| stock_change(&item.item_id(parent), level)))
         };
         self.items(api, OPERATION, place, make).await
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
     }
 }
 
@@ -240,6 +260,10 @@ impl Poll<Price> for Woocommerce {
             Ok(price.map(|price| price_change(&item.item_id(parent), price)))
         };
         self.items(api, OPERATION, place, make).await
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
     }
 }
 
@@ -256,5 +280,9 @@ impl Poll<Customer> for Woocommerce {
         });
         let changes = changes.collect();
         Ok(place.page(changes, size, CUSTOMERS, seen))
+    }
+
+    fn since(&self, at: Timestamp) -> Option<Cursor> {
+        Some(Place::since(at))
     }
 }

@@ -45,6 +45,12 @@ impl Place {
         Ok(place)
     }
 
+    /// Where a walk over what changed since then begins.
+    pub fn since(at: Timestamp) -> Cursor {
+        let place = Self { since: Some(at), ..Self::default() };
+        Cursor(serde_json::to_string(&place).unwrap_or_default())
+    }
+
     pub fn from(&self) -> Option<Timestamp> {
         self.since.map(|since| since.checked_sub(OVERLAP).unwrap_or(since))
     }
@@ -102,6 +108,13 @@ mod tests {
         let next = Place::of(Some(&page.cursor), at("2026-11-20T10:05:00Z"), None).unwrap();
         assert_eq!(next.modified_after().as_deref(), Some("2026-11-20T08:55:00"));
         assert_eq!(next.offset, 0);
+    }
+
+    #[test]
+    fn a_walk_may_begin_further_back_than_usual() {
+        let place =
+            Place::of(Some(&Place::since(at("2026-11-01T00:00:00Z"))), now(), Some(SignedDuration::from_hours(48))).unwrap();
+        assert_eq!(place.modified_after().as_deref(), Some("2026-10-31T23:55:00"));
     }
 
     #[test]

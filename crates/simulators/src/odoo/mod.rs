@@ -9,6 +9,7 @@ mod load;
 mod orm;
 mod records;
 mod report;
+mod role;
 mod sales;
 mod schema;
 mod seed;

@@ -75,7 +75,7 @@ impl Default for Options {
             api_key: "simulated-odoo-key".to_owned(),
             database: "hub".to_owned(),
             company_currency: "NOK".to_owned(),
-            pricelists: [(1, "NOK"), (2, "EUR"), (3, "SEK")].map(|(id, code)| (id, code.to_owned())).into(),
+            pricelists: [(1, "NOK"), (2, "EUR"), (3, "SEK"), (4, "JPY")].map(|(id, code)| (id, code.to_owned())).into(),
             default_pricelist: None,
             taxes: vec![
                 tax(3, 25, false),

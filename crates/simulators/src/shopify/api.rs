@@ -17,8 +17,9 @@ use std::{
 };
 
 const VERSIONS: [&str; 6] = ["2025-10", "2026-01", "2026-04", "2026-07", "2026-10", "unstable"];
-pub(crate) const SCOPES: &str =
-    "read_orders,write_orders,read_products,write_products,read_inventory,write_inventory,read_customers,read_locations";
+pub(crate) const SCOPES: &str = "read_orders,write_orders,read_products,write_products,read_inventory,write_inventory,\
+     read_customers,read_locations,read_fulfillments,write_fulfillments,read_merchant_managed_fulfillment_orders,\
+     write_merchant_managed_fulfillment_orders,read_translations,write_translations,read_locales";
 const CLIENT_CREDENTIALS_SECONDS: i64 = 86_399;
 const OFFLINE_SECONDS: i64 = 3_600;
 

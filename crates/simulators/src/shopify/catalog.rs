@@ -16,7 +16,9 @@ pub(crate) struct Product {
     /// `ACTIVE`, `ARCHIVED` or `DRAFT`.
     pub status: String,
     pub tags: Vec<String>,
-    pub option_name: String,
+    pub option_names: Vec<String>,
+    pub metafields: Vec<Metafield>,
+    pub pictures: Vec<Picture>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub variants: Vec<Variant>,
@@ -27,8 +29,10 @@ pub(crate) struct Variant {
     pub id: u64,
     pub inventory_item_id: u64,
     pub sku: String,
-    /// The value of the product's one option.
+    /// The values of the product's options, with ` / ` between.
     pub title: String,
+    /// One for each of the product's options.
+    pub values: Vec<String>,
     pub price: Decimal,
     pub compare_at_price: Option<Decimal>,
     pub barcode: Option<String>,
@@ -36,6 +40,33 @@ pub(crate) struct Variant {
     pub tax_rate: Decimal,
     pub grams: u64,
     pub tracked: bool,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct Metafield {
+    pub id: u64,
+    pub namespace: String,
+    pub key: String,
+    /// `single_line_text_field`
+    pub kind: String,
+    pub value: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Picture {
+    pub id: u64,
+    pub filename: String,
+    /// Where it was fetched from.
+    pub source: String,
+    pub alt: Option<String>,
+}
+
+/// A text in another language of the shop.
+pub(crate) struct Translation {
+    pub value: String,
+    /// Of the text that it translates.
+    pub digest: String,
     pub updated_at: Timestamp,
 }
 
@@ -94,6 +125,8 @@ pub(crate) struct Catalog {
     /// By inventory item and location.
     pub levels: BTreeMap<(u64, u64), Level>,
     pub customers: BTreeMap<u64, Customer>,
+    /// By resource, language and key.
+    pub translations: BTreeMap<(String, String, String), Translation>,
 }
 
 impl Catalog {
@@ -118,6 +151,32 @@ impl Catalog {
     /// Available at all locations together.
     pub(crate) fn available(&self, item: u64) -> i64 {
         self.levels.range((item, 0)..=(item, u64::MAX)).map(|(_, level)| level.available).sum()
+    }
+}
+
+impl Product {
+    /// Names, each with its values in the order of the variants.
+    pub(crate) fn options(&self) -> Vec<(&str, Vec<&str>)> {
+        let values = |at: usize| {
+            let mut values: Vec<&str> = Vec::new();
+            for value in self.variants.iter().filter_map(|variant| variant.values.get(at)) {
+                if !values.contains(&value.as_str()) {
+                    values.push(value);
+                }
+            }
+            values
+        };
+        self.option_names.iter().enumerate().map(|(at, name)| (name.as_str(), values(at))).collect()
+    }
+
+    pub(crate) fn metafield(&self, namespace: &str, key: &str) -> Option<&Metafield> {
+        self.metafields.iter().find(|it| it.namespace == namespace && it.key == key)
+    }
+}
+
+impl Picture {
+    pub(crate) fn url(&self, state: &State) -> String {
+        format!("https://{}/cdn/shop/files/{}?v={}", state.options.shop, self.filename, self.id)
     }
 }
 
@@ -159,6 +218,7 @@ fn add_product(state: &mut State, first: usize, count: usize, stock: i64) {
             inventory_item_id: state.new_id(),
             sku: format!("SKU-{:04}", first + index + 1),
             title: SIZES[index % SIZES.len()].into(),
+            values: vec![SIZES[index % SIZES.len()].into()],
             price: Decimal::new(state.rng.random_range(990..199_900), 2),
             compare_at_price: None,
             barcode: Some(format!("70{:011}", state.rng.random_range(0_u64..99_999_999_999))),
@@ -178,7 +238,9 @@ fn add_product(state: &mut State, first: usize, count: usize, stock: i64) {
         handle: format!("produkt-{number}"),
         status: "ACTIVE".into(),
         tags: vec!["ny".into(), kind.into()],
-        option_name: "Størrelse".into(),
+        option_names: vec!["Størrelse".into()],
+        metafields: Vec::new(),
+        pictures: Vec::new(),
         created_at: now,
         updated_at: now,
         variants,

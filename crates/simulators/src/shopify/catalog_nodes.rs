@@ -2,7 +2,7 @@
 //! cuts to what was selected.
 
 use crate::shopify::{
-    catalog::{Address, Customer, Level, Location, Product, Variant},
+    catalog::{Address, Customer, Level, Location, Metafield, Picture, Product, Variant},
     graphql::BY_ARGUMENT,
     pricing::text,
     sender::Subscription,
@@ -75,23 +75,55 @@ pub(crate) fn address(address: &Address) -> Value {
 
 pub(crate) fn product(state: &State, product: &Product) -> Value {
     let variants: Vec<Value> = product.variants.iter().map(|it| variant(state, product, it)).collect();
-    let values: Vec<&str> = product.variants.iter().map(|it| it.title.as_str()).collect();
     let stock: i64 = product.variants.iter().map(|it| state.catalog.available(it.inventory_item_id)).sum();
     let mut node = product_head(product);
     node["variants"] = json!({ "nodes": variants });
     node["variantsCount"] = json!({ "count": variants.len(), "precision": "EXACT" });
     node["totalInventory"] = json!(stock);
-    node["images"] = json!({ "nodes": [] });
-    node["media"] = json!({ "nodes": [] });
-    node["featuredMedia"] = Value::Null;
-    node["options"] = json!([{
-        "id": gid("ProductOption", product.id),
-        "name": product.option_name,
-        "position": 1,
-        "values": values,
-        "optionValues": values.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
-    }]);
+    let media: Vec<Value> = product.pictures.iter().map(|it| medium(state, it)).collect();
+    node["images"] = json!({ "nodes": product.pictures.iter().map(|it| image(state, it)).collect::<Vec<_>>() });
+    node["featuredMedia"] = media.first().cloned().unwrap_or_default();
+    node["media"] = json!({ "nodes": media });
+    node["metafields"] = json!({ "nodes": product.metafields.iter().map(metafield).collect::<Vec<_>>() });
+    let options = product.options().into_iter().enumerate().map(|(index, (name, values))| {
+        json!({
+            "id": gid("ProductOption", product.id + index as u64),
+            "name": name,
+            "position": index + 1,
+            "values": values,
+            "optionValues": values.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
+        })
+    });
+    node["options"] = options.collect();
     node
+}
+
+pub(crate) fn metafield(it: &Metafield) -> Value {
+    json!({
+        "__typename": "Metafield",
+        "id": gid("Metafield", it.id),
+        "legacyResourceId": it.id.to_string(),
+        "namespace": it.namespace,
+        "key": it.key,
+        "type": it.kind,
+        "value": it.value,
+    })
+}
+
+fn image(state: &State, it: &Picture) -> Value {
+    json!({ "__typename": "Image", "id": gid("ImageSource", it.id), "url": it.url(state), "altText": it.alt })
+}
+
+fn medium(state: &State, it: &Picture) -> Value {
+    json!({
+        "__typename": "MediaImage",
+        "id": gid("MediaImage", it.id),
+        "alt": it.alt,
+        "mediaContentType": "IMAGE",
+        "status": "READY",
+        "image": image(state, it),
+        "preview": { "image": image(state, it) },
+    })
 }
 
 fn product_head(product: &Product) -> Value {
@@ -134,7 +166,8 @@ pub(crate) fn variant(state: &State, product: &Product, variant: &Variant) -> Va
         "inventoryQuantity": state.catalog.available(variant.inventory_item_id),
         "createdAt": utc(product.created_at),
         "updatedAt": utc(variant.updated_at),
-        "selectedOptions": [{ "name": product.option_name, "value": variant.title }],
+        "selectedOptions": product.option_names.iter().zip(&variant.values)
+            .map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
         "product": product_head(product),
         "inventoryItem": item_head(state, product, variant, true),
     })

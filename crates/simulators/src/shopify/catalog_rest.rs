@@ -64,7 +64,12 @@ pub(crate) fn product(state: &State, product: &Product) -> Value {
         .iter()
         .map(|it| json!({ "admin_graphql_api_id": gid("ProductVariant", it.id), "updated_at": state.local(it.updated_at) }))
         .collect();
-    let values: Vec<&str> = product.variants.iter().map(|it| it.title.as_str()).collect();
+    let options = product.options().into_iter().enumerate().map(
+        |(index, (name, values))| json!({ "name": name, "position": index + 1, "product_id": product.id, "values": values }),
+    );
+    let images = product.pictures.iter().enumerate().map(|(index, it)| {
+        json!({ "id": it.id, "product_id": product.id, "position": index + 1, "alt": it.alt, "src": it.url(state) })
+    });
     json!({
         "id": product.id,
         "admin_graphql_api_id": gid("Product", product.id),
@@ -80,8 +85,8 @@ pub(crate) fn product(state: &State, product: &Product) -> Value {
         "updated_at": state.local(product.updated_at),
         "variants": variants,
         "variant_gids": gids,
-        "options": [{ "name": product.option_name, "position": 1, "product_id": product.id, "values": values }],
-        "images": [],
+        "options": options.collect::<Vec<_>>(),
+        "images": images.collect::<Vec<_>>(),
     })
 }
 
@@ -100,9 +105,9 @@ fn variant(state: &State, product: &Product, index: usize, variant: &Variant) ->
         "position": index + 1,
         "inventory_policy": "deny",
         "taxable": true,
-        "option1": variant.title,
-        "option2": null,
-        "option3": null,
+        "option1": variant.values.first(),
+        "option2": variant.values.get(1),
+        "option3": variant.values.get(2),
         "inventory_item_id": variant.inventory_item_id,
         "inventory_quantity": available,
         "old_inventory_quantity": available,

@@ -190,6 +190,10 @@ fn apply_arguments(value: &Value, field: &Field) -> Result<Value, Failure> {
 /// A page of a nested connection; its cursors are positions.
 fn window(nodes: &[Value], field: &Field) -> Result<Value, Failure> {
     let first = page_size(field)?;
+    let mut nodes = nodes.to_vec();
+    if field.arguments.get("reverse").and_then(Value::as_bool).unwrap_or(false) {
+        nodes.reverse();
+    }
     let after = field.arguments.get("after").and_then(Value::as_str).and_then(|cursor| cursor.parse::<usize>().ok());
     let start = after.map_or(0, |position| position + 1).min(nodes.len());
     let end = (start + first).min(nodes.len());

@@ -12,22 +12,28 @@ mod document;
 mod graphql;
 mod idempotency;
 mod inventory;
+mod metafields;
 mod mutations;
 mod nodes;
 mod order;
 mod orders;
+mod payments;
+mod pictures;
 mod place;
 mod pricing;
 mod product_writes;
 mod queries;
 mod refunds;
 mod rest;
+mod role;
 mod sender;
 mod spec;
 mod state;
 mod stock;
 #[cfg(test)]
 mod sums;
+mod tracking;
+mod translations;
 mod view;
 mod webhooks;
 
@@ -35,7 +41,7 @@ pub use pricing::Reduction;
 pub use sender::{Delivery, Sent};
 pub use spec::{Edit, OrderSpec, RefundSpec, Restock};
 pub use state::Refused;
-pub use view::{LineView, OrderView, StockWrite, VariantView};
+pub use view::{EventView, LineView, OrderView, PictureView, ProductView, StockWrite, TranslationView, VariantView};
 pub use webhooks::{Webhook, sign};
 
 use crate::{
@@ -80,6 +86,8 @@ pub struct Options {
     /// Of every variant at every location, at the start.
     pub stock: i64,
     pub utc_offset_hours: i8,
+    /// Languages of the shop: its own first, then those that texts may be translated into.
+    pub locales: Vec<String>,
     /// In the header of webhooks.
     pub api_version: String,
     /// Webhook topics that are sent at all; `None` is every topic.
@@ -115,6 +123,7 @@ impl Default for Options {
             customers: 25,
             stock: 1_000,
             utc_offset_hours: 1,
+            locales: ["nb", "en", "sv"].map(str::to_owned).into(),
             api_version: "2026-07".into(),
             topics: None,
             concurrency: 8,
@@ -266,6 +275,11 @@ impl ShopifySim {
         self.shop.with(|state| state.capture(number(order)?).map(drop))
     }
 
+    /// Marks what is outstanding as paid, by hand.
+    pub fn mark_order_paid(&self, order: &str) -> Result<(), Refused> {
+        self.shop.with(|state| Ok(state.pay(Some(number(order)?), None, "manual".into(), None).map(drop)?))
+    }
+
     /// Fulfils all that is left, by hand in the shop.
     pub fn fulfil_order(&self, order: &str) -> Result<String, Refused> {
         self.shop.with(|state| Ok(state.fulfil(number(order)?, None, Tracking::default())?.to_string()))
@@ -285,6 +299,11 @@ impl ShopifySim {
 impl ShopifySim {
     pub fn variants(&self) -> Vec<VariantView> {
         self.shop.with(|state| VariantView::all(state))
+    }
+
+    /// The product that has this SKU, with its texts in every language.
+    pub fn product(&self, sku: &str) -> Option<ProductView> {
+        self.shop.with(|state| ProductView::of(state, sku))
     }
 
     pub fn skus(&self) -> Vec<String> {

@@ -5,13 +5,14 @@ use crate::shopify::{
     document::Field,
     graphql::{Failure, fail},
     idempotency::{self, Verdict, user_error},
-    inventory, nodes,
+    inventory, metafields, nodes,
     order::Order,
-    product_writes,
+    payments, product_writes,
     refunds::{Payout, RefundOrder},
     sender::{Sender, Subscription},
     spec::{Restock, Tracking},
     state::{Refused, State, gid, parse_gid},
+    tracking, translations,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -50,10 +51,14 @@ fn carry_out(state: &mut State, sender: &Sender, field: &Field) -> Result<Value,
         "productVariantsBulkUpdate" => product_writes::update_variants(state, field),
         "productUpdate" => product_writes::update(state, field),
         "productSet" => product_writes::set(state, field),
+        "metafieldsSet" => metafields::set(state, field),
+        "translationsRegister" => translations::register(state, field),
         "fulfillmentCreate" => fulfil(state, field),
         "fulfillmentTrackingInfoUpdate" => update_tracking(state, field),
+        "fulfillmentEventCreate" => tracking::tell(state, field),
         "orderCancel" => cancel(state, field),
         "orderCapture" => capture(state, field),
+        "orderCreateManualPayment" => payments::record(state, field),
         "refundCreate" => refund(state, field),
         "webhookSubscriptionCreate" => subscribe(state, sender, field),
         "webhookSubscriptionDelete" => unsubscribe(sender, field),
@@ -85,7 +90,7 @@ fn count(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|count| u32::try_from(count).ok())
 }
 
-fn order_id(value: &Value) -> Option<u64> {
+pub(crate) fn order_id(value: &Value) -> Option<u64> {
     parse_gid("Order", value.as_str()?)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::shopify::{
     catalog_nodes::{address, customer, money, number},
-    order::{Discount, Fulfilment, Line, Order, Refund, Share, Shipping, TAX_TITLE, Tax, Transaction},
+    order::{Discount, Event, Fulfilment, Line, Order, Refund, Share, Shipping, TAX_TITLE, Tax, Transaction},
     pricing::{Amount, Reduction},
     state::{State, gid, utc},
 };
@@ -94,7 +94,8 @@ fn order_head(state: &State, order: &Order) -> Map<String, Value> {
         "edited": order.lines.iter().any(|line| line.added_by_edit),
         "fullyPaid": order.outstanding().is_zero() && !order.received().is_zero(),
         "unpaid": order.received().is_zero(),
-        "capturable": order.payment().is_none() && order.cancelled_at.is_none(),
+        "capturable": order.financial_status() == "authorized" && order.cancelled_at.is_none(),
+        "canMarkAsPaid": order.cancelled_at.is_none() && !order.outstanding().is_zero(),
         "paymentGatewayNames": gateways,
         "tags": order.tags,
         "note": order.note,
@@ -216,19 +217,25 @@ fn tax(order: &Order, tax: &Tax) -> Value {
 }
 
 fn transaction(order: &Order, transaction: &Transaction) -> Value {
-    let parent = transaction.parent_id.map(|id| json!({ "id": gid("OrderTransaction", id) }));
+    let parent = transaction.parent_id.and_then(|id| order.transaction(id));
+    let mut node = transaction_head(order, transaction);
+    node["parentTransaction"] = parent.map_or(Value::Null, |parent| transaction_head(order, parent));
+    node
+}
+
+fn transaction_head(order: &Order, transaction: &Transaction) -> Value {
     json!({
         "id": gid("OrderTransaction", transaction.id),
         "kind": transaction.kind.to_uppercase(),
-        "status": "SUCCESS",
+        "status": transaction.status.to_uppercase(),
         "gateway": transaction.gateway,
         "formattedGateway": transaction.gateway,
         "amountSet": bag(order, transaction.amount),
         "createdAt": utc(transaction.processed_at),
         "processedAt": utc(transaction.processed_at),
-        "parentTransaction": parent,
-        "paymentId": format!("{}.1", order.name()),
-        "authorizationCode": format!("auth-{}", transaction.id),
+        "paymentId": transaction.payment_id,
+        "authorizationCode": (transaction.status == "success").then(|| format!("auth-{}", transaction.id)),
+        "manualPaymentGateway": transaction.status == "pending",
         "errorCode": null,
         "test": false,
     })
@@ -310,13 +317,16 @@ pub(crate) fn fulfilment(order: &Order, fulfilment: &Fulfilment) -> Value {
         })
         .collect();
     let number = order.fulfilments.iter().position(|it| it.id == fulfilment.id).map_or(1, |index| index + 1);
+    let mut events: Vec<&Event> = fulfilment.events.iter().collect();
+    events.sort_by_key(|event| event.happened_at);
+    let events: Vec<Value> = events.into_iter().map(event).collect();
     json!({
         "__typename": "Fulfillment",
         "id": gid("Fulfillment", fulfilment.id),
         "legacyResourceId": fulfilment.id.to_string(),
         "name": format!("{}.{number}", order.name()),
         "status": "SUCCESS",
-        "displayStatus": "FULFILLED",
+        "displayStatus": fulfilment.newest_event().map_or("FULFILLED", |event| &event.status),
         "createdAt": utc(fulfilment.created_at),
         "updatedAt": utc(fulfilment.updated_at),
         "totalQuantity": fulfilment.lines.iter().map(|(_, quantity)| quantity).sum::<u32>(),
@@ -324,7 +334,23 @@ pub(crate) fn fulfilment(order: &Order, fulfilment: &Fulfilment) -> Value {
         "location": { "id": gid("Location", fulfilment.location) },
         "order": { "id": gid("Order", order.id), "name": order.name() },
         "trackingInfo": tracking,
+        "events": { "nodes": events },
         "fulfillmentLineItems": { "nodes": lines },
+    })
+}
+
+pub(crate) fn event(event: &Event) -> Value {
+    json!({
+        "__typename": "FulfillmentEvent",
+        "id": gid("FulfillmentEvent", event.id),
+        "status": event.status,
+        "message": event.message,
+        "happenedAt": utc(event.happened_at),
+        "createdAt": utc(event.created_at),
+        "estimatedDeliveryAt": null,
+        "city": null,
+        "country": null,
+        "zip": null,
     })
 }
 

@@ -133,7 +133,11 @@ pub(crate) struct Transaction {
     pub parent_id: Option<u64>,
     /// `authorization`, `capture`, `sale`, `void` or `refund`.
     pub kind: &'static str,
+    /// `success`, or `pending` for what a buyer promised to pay in a way that the shop does not see.
+    pub status: &'static str,
     pub gateway: String,
+    /// What the payment is called towards its provider; all transactions of one payment have the same.
+    pub payment_id: String,
     pub amount: Amount,
     pub processed_at: Timestamp,
 }
@@ -172,6 +176,25 @@ pub(crate) struct Fulfilment {
     pub location: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Where the parcel was, in the order of telling.
+    pub events: Vec<Event>,
+}
+
+/// One thing that happened to a parcel.
+pub(crate) struct Event {
+    pub id: u64,
+    /// `IN_TRANSIT`
+    pub status: String,
+    pub message: Option<String>,
+    pub happened_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+impl Fulfilment {
+    /// What happened last, whenever it was told.
+    pub(crate) fn newest_event(&self) -> Option<&Event> {
+        self.events.iter().max_by_key(|event| event.happened_at)
+    }
 }
 
 impl Line {
@@ -257,7 +280,7 @@ impl Order {
     fn moved(&self, kinds: &[&str]) -> Amount {
         self.transactions
             .iter()
-            .filter(|transaction| kinds.contains(&transaction.kind))
+            .filter(|transaction| transaction.status == "success" && kinds.contains(&transaction.kind))
             .map(|transaction| transaction.amount)
             .sum()
     }
@@ -276,7 +299,12 @@ impl Order {
             return "voided";
         }
         if received.is_zero() {
-            return if self.placed.total.is_zero() { "paid" } else { "authorized" };
+            let promised = self.transactions.iter().any(|transaction| transaction.status == "pending");
+            return match (self.placed.total.is_zero(), promised) {
+                (true, _) => "paid",
+                (false, true) => "pending",
+                (false, false) => "authorized",
+            };
         }
         if refunded.shop >= received.shop {
             return "refunded";
@@ -302,6 +330,7 @@ impl Order {
 
     /// The money that a refund could be paid from: the newest sale or capture.
     pub(crate) fn payment(&self) -> Option<&Transaction> {
-        self.transactions.iter().rev().find(|transaction| matches!(transaction.kind, "sale" | "capture"))
+        let income = |it: &&Transaction| it.status == "success" && matches!(it.kind, "sale" | "capture");
+        self.transactions.iter().rev().find(income)
     }
 }

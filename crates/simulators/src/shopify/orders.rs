@@ -62,9 +62,20 @@ impl State {
         if amount.is_zero() {
             return refuse(format!("order {} has nothing to capture", order.name()));
         }
-        let parent_id = order.transactions.first().map(|authorization| authorization.id);
-        let capture =
-            Transaction { id: transaction, parent_id, kind: "capture", gateway: "bogus".into(), amount, processed_at: now };
+        // An order that was paid and grew since is charged by the same payment.
+        let Some(held) = order.transactions.iter().find(|it| it.status == "success") else {
+            return refuse(format!("nothing is authorised for order {}", order.name()));
+        };
+        let capture = Transaction {
+            id: transaction,
+            parent_id: Some(held.id),
+            kind: "capture",
+            status: "success",
+            gateway: held.gateway.clone(),
+            payment_id: held.payment_id.clone(),
+            amount,
+            processed_at: now,
+        };
         order.transactions.push(capture);
         self.changed(id, |state, order| {
             let capture = order.transaction(transaction).map(|capture| rest::transaction(state, order, capture));
@@ -106,6 +117,7 @@ impl State {
             location,
             created_at: now,
             updated_at: now,
+            events: Vec::new(),
         });
         for (item, quantity) in gone {
             if let Some(level) = self.catalog.levels.get_mut(&(item, location)) {

@@ -39,7 +39,7 @@ impl State {
             shipping
         });
         let id = self.new_order(spec, currencies, lines, discounts, shipping)?;
-        self.announce_placed(id, spec.paid)?;
+        self.announce_placed(id, spec.paid && !spec.pending)?;
         Ok(id)
     }
 
@@ -86,8 +86,10 @@ impl State {
         let payment = Transaction {
             id: self.new_id(),
             parent_id: None,
-            kind: if spec.paid { "sale" } else { "authorization" },
-            gateway: "bogus".into(),
+            kind: if spec.paid || spec.pending { "sale" } else { "authorization" },
+            status: if spec.pending { "pending" } else { "success" },
+            gateway: spec.gateway.clone().unwrap_or_else(|| "bogus".into()),
+            payment_id: spec.payment_reference.clone().unwrap_or_else(|| format!("{}.1", order.name())),
             amount: order.placed.total,
             processed_at: now,
         };

@@ -6,7 +6,9 @@ use crate::shopify::{
     document::Field,
     graphql::Failure,
     idempotency::user_error,
+    metafields,
     mutations::{argument, decimal, strings},
+    pictures,
     state::{State, parse_gid},
 };
 use rust_decimal::Decimal;
@@ -95,11 +97,16 @@ fn apply(variant: &mut Variant, input: &Value) {
     if let Some(tracked) = item["tracked"].as_bool() {
         variant.tracked = tracked;
     }
-    if let Some(name) =
-        input["optionValues"].as_array().and_then(|values| values.first()).and_then(|value| value["name"].as_str())
-    {
-        variant.title = name.to_owned();
+    let values = option_values(input);
+    if !values.is_empty() {
+        variant.title = values.join(" / ");
+        variant.values = values;
     }
+}
+
+fn option_values(input: &Value) -> Vec<String> {
+    let values = input["optionValues"].as_array().into_iter().flatten();
+    values.filter_map(|value| value["name"].as_str().map(str::to_owned)).collect()
 }
 
 pub(crate) fn update(state: &mut State, field: &Field) -> Result<Value, Failure> {
@@ -169,6 +176,11 @@ pub(crate) fn set(state: &mut State, field: &Field) -> Result<Value, Failure> {
             "PRODUCT_OPTIONS_INPUT_MISSING",
         ));
     }
+    if let Some(refused) =
+        metafields::misfit(&input["metafields"], &identifier["customId"]).or_else(|| pictures::misfit(&input["files"]))
+    {
+        return Ok(refused);
+    }
     let id = match found {
         Some(id) => id,
         None => create(state, by_handle),
@@ -178,11 +190,13 @@ pub(crate) fn set(state: &mut State, field: &Field) -> Result<Value, Failure> {
     if let Some(variants) = input["variants"].as_array() {
         set_variants(state, id, variants);
     }
-    if let Some(name) = input["productOptions"][0]["name"].as_str()
-        && let Some(product) = state.catalog.products.get_mut(&id)
-    {
-        product.option_name = name.to_owned();
+    let names = input["productOptions"].as_array().into_iter().flatten();
+    let names: Vec<String> = names.filter_map(|it| it["name"].as_str().map(str::to_owned)).collect();
+    if let Some(product) = state.catalog.products.get_mut(&id).filter(|_| !names.is_empty()) {
+        product.option_names = names;
     }
+    metafields::replace(state, id, &input["metafields"]);
+    pictures::replace(state, id, &input["files"]);
     if found.is_some() {
         state.announce_product(id);
     } else {
@@ -193,7 +207,7 @@ pub(crate) fn set(state: &mut State, field: &Field) -> Result<Value, Failure> {
     Ok(json!({ "product": shown, "productSetOperation": null, "userErrors": [] }))
 }
 
-fn refusal(field: &[&str], message: &str, code: &str) -> Value {
+pub(crate) fn refusal(field: &[&str], message: &str, code: &str) -> Value {
     json!({ "product": null, "productSetOperation": null, "userErrors": [user_error(field, message, code)] })
 }
 
@@ -209,7 +223,9 @@ fn create(state: &mut State, handle: Option<&str>) -> u64 {
         handle: handle.map_or_else(|| format!("produkt-{id}"), str::to_owned),
         status: "ACTIVE".into(),
         tags: Vec::new(),
-        option_name: "Title".into(),
+        option_names: vec!["Title".into()],
+        metafields: Vec::new(),
+        pictures: Vec::new(),
         created_at: now,
         updated_at: now,
         variants: vec![variant],
@@ -224,6 +240,7 @@ fn new_variant(state: &mut State) -> Variant {
         inventory_item_id: state.new_id(),
         sku: String::new(),
         title: "Default Title".into(),
+        values: vec!["Default Title".into()],
         price: Decimal::ZERO,
         compare_at_price: None,
         barcode: None,
@@ -241,11 +258,11 @@ fn set_variants(state: &mut State, id: u64, inputs: &[Value]) {
     let mut variants = Vec::new();
     for input in inputs {
         let wanted = input["id"].as_str().and_then(|id| parse_gid("ProductVariant", id));
-        let option = input["optionValues"][0]["name"].as_str();
+        let values = option_values(input);
         // Without an id, the vendor takes the variant with the same option values.
         let matches = |variant: &Variant| match wanted {
             Some(id) => variant.id == id,
-            None => option == Some(variant.title.as_str()),
+            None => values == variant.values,
         };
         let mut variant = match old.iter().position(matches) {
             Some(position) => old.swap_remove(position),

@@ -9,6 +9,7 @@ use crate::shopify::{
     nodes,
     sender::Sender,
     state::{State, gid, parse_gid},
+    translations,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub(crate) fn run(state: &State, sender: &Sender, field: &Field) -> Result<Value
             let scopes: Vec<Value> = SCOPES.split(',').map(|scope| json!({ "handle": scope })).collect();
             Ok(json!({ "id": "gid://shopify/AppInstallation/1", "accessScopes": scopes }))
         }
+        "translatableResource" | "translatableResourcesByIds" => translations::read(state, field),
+        "shopLocales" => Ok(translations::locales(state)),
         // Every job is carried out before its mutation is answered.
         "job" => Ok(json!({ "id": field.arguments.get("id"), "done": true })),
         other => fail("undefinedField", format!("Field '{other}' doesn't exist on type 'QueryRoot' of the simulated shop")),

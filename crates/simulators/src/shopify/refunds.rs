@@ -87,11 +87,15 @@ impl State {
             Refund { id: refund_id, created_at: now, note: asked.note, lines, shipping, discrepancy, transactions: Vec::new() };
         for (payout, transaction_id) in payouts.into_iter().zip(new_transactions) {
             refund.transactions.push(transaction_id);
+            let parent = payout.parent.and_then(|id| order.transaction(id));
+            let payment_id = parent.map(|parent| parent.payment_id.clone()).unwrap_or_default();
             order.transactions.push(Transaction {
                 id: transaction_id,
                 parent_id: payout.parent,
                 kind: "refund",
+                status: "success",
                 gateway: payout.gateway,
+                payment_id,
                 amount: payout.amount,
                 processed_at: now,
             });
@@ -130,17 +134,17 @@ impl State {
         };
         let shipping = Some(order.shipping_left().net);
         if order.payment().is_none() {
-            let authorized = order.transactions.first().map(|first| (first.id, first.amount));
-            if let Some((parent, amount)) = authorized {
-                order.transactions.push(Transaction {
-                    id: void,
-                    parent_id: Some(parent),
-                    kind: "void",
-                    gateway: "bogus".into(),
-                    amount,
-                    processed_at: now,
-                });
-            }
+            let voided = order.transactions.first().map(|held| Transaction {
+                id: void,
+                parent_id: Some(held.id),
+                kind: "void",
+                status: "success",
+                gateway: held.gateway.clone(),
+                payment_id: held.payment_id.clone(),
+                amount: held.amount,
+                processed_at: now,
+            });
+            order.transactions.extend(voided);
         }
         let refund = RefundOrder { lines, shipping, note, payouts: Some(payouts) };
         let refund = self.record_refund(id, refund)?;

@@ -17,6 +17,12 @@ pub struct OrderSpec {
     pub tip: Decimal,
     /// Paid at once; else authorised only.
     pub paid: bool,
+    /// Neither: the buyer promised to pay in a way that the shop does not see, as by invoice.
+    pub pending: bool,
+    /// Name of the payment's gateway; `bogus` when not told.
+    pub gateway: Option<String>,
+    /// How the payment is called towards its provider; made up when not told.
+    pub payment_reference: Option<String>,
     /// Bought in the presentment currency, when the shop has one.
     pub presentment: bool,
 }
@@ -32,6 +38,9 @@ impl OrderSpec {
             shipping_discount: None,
             tip: Decimal::ZERO,
             paid: true,
+            pending: false,
+            gateway: None,
+            payment_reference: None,
             presentment: false,
         }
     }
@@ -112,6 +121,9 @@ pub(crate) fn random_order(state: &mut State) -> OrderSpec {
         shipping_discount,
         tip: if rng.random_bool(0.1) { Decimal::new(rng.random_range(500..5_000), 2) } else { Decimal::ZERO },
         paid: rng.random_bool(0.7),
+        pending: false,
+        gateway: None,
+        payment_reference: None,
         presentment: rng.random_bool(0.3),
     }
 }

@@ -1,10 +1,12 @@
 //! What a test may look at: the shop's own truth, to be compared with what arrived elsewhere.
 
 use crate::shopify::{
+    catalog::{Metafield, Picture},
     catalog_rest,
-    order::Order,
+    order::{Fulfilment, Order},
     pricing::Amount,
     state::{Refused, State, refuse},
+    translations,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -33,10 +35,24 @@ pub struct OrderView {
     /// `partial` or `fulfilled`, or nothing.
     pub fulfilment_status: Option<String>,
     pub lines: Vec<LineView>,
+    /// Still to be paid, in the currency that the buyer pays in.
+    pub outstanding: Decimal,
     /// Company and number of each parcel.
     pub tracking: Vec<(Option<String>, String)>,
+    /// What was told of the parcels, in the order of telling.
+    pub events: Vec<EventView>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// Something that happened to a parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventView {
+    /// The parcel's tracking numbers.
+    pub numbers: Vec<String>,
+    /// `IN_TRANSIT`
+    pub status: String,
+    pub happened_at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +71,43 @@ pub struct VariantView {
     pub variant_id: String,
     pub inventory_item_id: String,
     pub title: String,
+}
+
+/// A product as the shop has it now.
+#[derive(Clone, Debug)]
+pub struct ProductView {
+    pub id: String,
+    pub handle: String,
+    pub title: String,
+    pub description: String,
+    /// `ACTIVE`, `ARCHIVED` or `DRAFT`.
+    pub status: String,
+    pub tags: Vec<String>,
+    /// SKU and option values of each variant.
+    pub variants: Vec<(String, Vec<String>)>,
+    /// Name as in `pim.material`, type and value.
+    pub metafields: Vec<(String, String, String)>,
+    pub pictures: Vec<PictureView>,
+    pub translations: Vec<TranslationView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureView {
+    pub id: String,
+    pub filename: String,
+    /// Where it was fetched from.
+    pub source: String,
+    pub alt: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslationView {
+    pub locale: String,
+    /// `title`, `body_html`, or a metafield's name as in `pim.material`.
+    pub field: String,
+    pub value: String,
+    /// The shop's own text has changed since.
+    pub outdated: bool,
 }
 
 /// A write of stock through the API that was carried out.
@@ -87,6 +140,8 @@ impl OrderView {
             financial_status: order.financial_status().to_owned(),
             fulfilment_status: order.fulfilment_status().map(str::to_owned),
             lines: order.lines.iter().map(LineView::of).collect(),
+            outstanding: order.outstanding().presentment,
+            events: order.fulfilments.iter().flat_map(EventView::of).collect(),
             tracking: order
                 .fulfilments
                 .iter()
@@ -98,9 +153,47 @@ impl OrderView {
     }
 }
 
+impl EventView {
+    fn of(fulfilment: &Fulfilment) -> impl Iterator<Item = Self> {
+        fulfilment.events.iter().map(|event| Self {
+            numbers: fulfilment.numbers.clone(),
+            status: event.status.clone(),
+            happened_at: event.happened_at,
+        })
+    }
+}
+
 impl LineView {
     fn of(line: &crate::shopify::order::Line) -> Self {
         Self { id: line.id.to_string(), sku: line.sku.clone(), quantity: line.quantity, current_quantity: line.current }
+    }
+}
+
+impl ProductView {
+    pub(crate) fn of(state: &State, sku: &str) -> Option<Self> {
+        let (product, _) = state.catalog.variant_of_sku(sku)?;
+        let picture = |it: &Picture| PictureView {
+            id: it.id.to_string(),
+            filename: it.filename.clone(),
+            source: it.source.clone(),
+            alt: it.alt.clone(),
+        };
+        let metafield = |it: &Metafield| (format!("{}.{}", it.namespace, it.key), it.kind.clone(), it.value.clone());
+        let translations = translations::of_product(state, product).into_iter();
+        Some(Self {
+            id: product.id.to_string(),
+            handle: product.handle.clone(),
+            title: product.title.clone(),
+            description: product.body_html.clone(),
+            status: product.status.clone(),
+            tags: product.tags.clone(),
+            variants: product.variants.iter().map(|it| (it.sku.clone(), it.values.clone())).collect(),
+            metafields: product.metafields.iter().map(metafield).collect(),
+            pictures: product.pictures.iter().map(picture).collect(),
+            translations: translations
+                .map(|(locale, field, value, outdated)| TranslationView { locale, field, value, outdated })
+                .collect(),
+        })
     }
 }
 

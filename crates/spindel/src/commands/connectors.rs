@@ -2,16 +2,14 @@
 
 use crate::output::{NOTHING_MATCHED, Out};
 use serde_json::{Value, json};
-use spindel_catalog::CATALOG;
+use spindel_catalog::{CATALOG, COLUMNS, table};
 use spindel_connect::{Described, Entry};
 use std::process::ExitCode;
 
 pub fn run(name: Option<&str>, out: &Out) -> anyhow::Result<ExitCode> {
     let Some(name) = name else {
         out.show(&CATALOG.iter().map(summary).collect::<Vec<_>>(), |out| {
-            let row =
-                |entry: &Entry| vec![entry.info.id.to_owned(), entry.info.kind.as_str().to_owned(), abilities(entry).join(", ")];
-            out.table(&["connector", "kind", "abilities"], CATALOG.iter().map(row));
+            out.table(&COLUMNS, table(CATALOG).iter().map(|row| row.iter().map(|words| lines(words)).collect()));
         });
         return Ok(ExitCode::SUCCESS);
     };
@@ -22,6 +20,23 @@ pub fn run(name: Option<&str>, out: &Out) -> anyhow::Result<ExitCode> {
     };
     out.show(&summary(entry), |out| show(entry, out));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A cell of a table: its words, in lines that leave room for the other columns.
+fn lines(words: &[String]) -> String {
+    const WIDEST: usize = 40;
+    let (mut text, mut width) = (String::new(), 0);
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+            let fits = width + word.len() + 2 < WIDEST;
+            text.push(if fits { ' ' } else { '\n' });
+            width = if fits { width + 2 } else { 0 };
+        }
+        text.push_str(word);
+        width += word.len();
+    }
+    text
 }
 
 fn abilities(entry: &Entry) -> Vec<String> {
@@ -74,4 +89,18 @@ fn settings(schema: &Value) -> Vec<Vec<String>> {
             vec![name.clone(), needed.into(), meaning.into()]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cell_is_broken_between_words_and_loses_none() {
+        let words = ["set_stock", "set_price", "upsert_product", "upsert_customer", "refund"].map(str::to_owned);
+        let text = lines(&words);
+        assert_eq!(text.replace('\n', " "), words.join(", "));
+        assert!(text.lines().count() == 2 && text.lines().all(|line| line.len() <= 40), "{text}");
+        assert_eq!((lines(&words[..1]), lines(&[])), ("set_stock".to_owned(), String::new()));
+    }
 }

@@ -72,8 +72,8 @@ async fn list(store: &dyn Store, args: EventFilterArgs, out: &Out) -> anyhow::Re
         topic: args.topic,
         state: args.state,
         before: args.before,
-        after: None,
         limit: args.limit as usize,
+        ..EventFilter::default()
     };
     let events = store.events(filter).await?;
     out.show(&events.iter().map(EventView::from).collect::<Vec<_>>(), |out| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use spindel_connect::CallError;
 use spindel_http::{Client, TokenKeeper};
 use spindel_model::Clock;
-use spindel_sync::{Health, Standing, repair, standings};
+use spindel_sync::{Health, Standing, owed, repair, standings};
 use std::{process::ExitCode, sync::Arc};
 
 pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> anyhow::Result<ExitCode> {
@@ -33,7 +33,8 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
         return Ok(ExitCode::from(NOTHING_MATCHED));
     };
     let address = public_url.map(|url| format!("{}/in/{name}", url.as_str().trim_end_matches('/')));
-    let Some(found) = standings(account, address.as_deref(), Clock::system().now()).await else {
+    let now = Clock::system().now();
+    let Some(found) = standings(account, address.as_deref(), now).await else {
         out.refuse(
             &format!("`{}` has no subscriptions that can be listed", account.connection.info().id),
             "register the webhooks in the vendor's own pages",
@@ -46,7 +47,13 @@ pub async fn run(global: &Global, command: SubscriptionsCommand, out: &Out) -> a
     };
     match (mend, address) {
         (false, _) => Ok(show(&found.into_iter().map(|(standing, _)| standing).collect::<Vec<_>>(), out)),
-        (true, Some(address)) => Ok(show(&repair(&*store, account, &address, found).await?, out)),
+        (true, Some(address)) => {
+            let code = show(&repair(&*store, account, &address, found, now).await?, out);
+            if let Some(since) = owed(&*store, name).await? {
+                out.hint(&format!("the running Spindel asks {name} for what it did not tell since {since}"));
+            }
+            Ok(code)
+        }
         (true, None) => {
             out.refuse("there is no address to register", "set `server.public_url`");
             Ok(ExitCode::from(FAILED))

@@ -20,7 +20,7 @@ use spindel_http::{Client, TokenKeeper};
 use spindel_ingest::{Bodies, Ingest, Inlet, Trust};
 use spindel_model::Clock;
 use spindel_store::Store;
-use spindel_sync::{Expiries, Keeper, Poller};
+use spindel_sync::{Bookkeeper, Keeper, Poller};
 use std::{fs::File, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -84,7 +84,7 @@ impl Server {
             let poller =
                 || Poller { engine: Arc::clone(&engine), store: Arc::clone(&store), clock: clock.clone(), node: node.clone() };
             tasks.spawn(poller().run(stop.clone()));
-            tasks.spawn(Expiries(poller()).run(stop.clone()));
+            tasks.spawn(Bookkeeper(poller()).run(stop.clone()));
             if let Some(inbox) = inbox {
                 tasks.spawn(Keeper { poller: poller(), inbox }.run(stop.clone()));
             }

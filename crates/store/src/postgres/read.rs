@@ -89,6 +89,9 @@ pub(super) async fn events(s: &Session, sealer: &Sealer, filter: &EventFilter) -
     if let Some(topic) = &filter.topic {
         conditions.add("e.topic = ?", topic.clone());
     }
+    if let Some(cause) = filter.cause {
+        conditions.add("e.cause = ?", cause.as_str());
+    }
     if let Some(state) = &filter.state {
         let Some(name) = EventState::NAMES.iter().find(|name| *name == state) else { return Ok(Vec::new()) };
         // The names come from a fixed list; literals let the planner know how many there are of each.

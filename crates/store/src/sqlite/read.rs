@@ -72,6 +72,9 @@ pub(super) fn events(c: &Connection, sealer: &Sealer, filter: &EventFilter) -> T
     if let Some(topic) = &filter.topic {
         conditions.add("e.topic = ?", topic.clone());
     }
+    if let Some(cause) = filter.cause {
+        conditions.add("e.cause = ?", cause.as_str());
+    }
     if let Some(state) = &filter.state {
         let Some(name) = EventState::NAMES.iter().find(|name| *name == state) else { return Ok(Vec::new()) };
         // Nearly all are planned: going through the table in order finds them sooner than sorting all of them.

@@ -12,7 +12,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use spindel_connect::{
-    Api, Around, CallError, Connection, Cursor, Described, Effect, Example, Job, Registered, Subscription, Transport,
+    Api, Around, CallError, Connection, Cursor, Described, Effect, Example, Job, Registered, Request, Subscription, Transport,
 };
 use spindel_model::{Action, Clock, EntityKind, ErrorClass, Performed, PickupQuery, RateRequest, Timestamp};
 use std::{sync::Arc, time::Duration};
@@ -38,6 +38,18 @@ pub fn as_expected(subject: &Subject) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Every request that the examples make, as it goes out, with the file of its example.
+pub fn requests(subject: &Subject) -> Vec<(String, Request)> {
+    let mut all = Vec::new();
+    for named in subject.examples.iter().filter(is_called) {
+        let script = Arc::new(Script::new(named.example.exchanges.clone()));
+        // What does not go as written is for the suite to tell.
+        let _outcome = play(subject, &named.example, script.clone());
+        all.extend(script.requests().into_iter().map(|it| (named.file.clone(), it)));
+    }
+    all
 }
 
 fn is_called(named: &&Named) -> bool {

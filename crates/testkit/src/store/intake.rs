@@ -1,7 +1,7 @@
 //! What comes in is kept once, whole, and found again.
 
 use super::fixture::*;
-use spindel_model::{EventId, EventState, Rejected};
+use spindel_model::{Cause, EventId, EventState, Rejected};
 use spindel_store::{Appended, CursorMove, EventFilter, NewEvent};
 use std::sync::Arc;
 
@@ -72,6 +72,9 @@ pub async fn events_are_filtered_and_paged(store: Shared) {
         if n == 2 {
             (new.connection, new.topic) = ("market".into(), "order".into());
         }
+        if n == 3 {
+            new.cause = Cause::Poll;
+        }
         seen.insert(0, new.id);
         store.append(new).await.unwrap();
     }
@@ -84,6 +87,9 @@ pub async fn events_are_filtered_and_paged(store: Shared) {
     assert_eq!(listed(EventFilter { before: Some(seen[1]), limit: 2, ..all() }).await, seen[2..4]);
     assert_eq!(listed(EventFilter { connection: Some("market".into()), ..all() }).await, [seen[2]]);
     assert_eq!(listed(EventFilter { topic: Some("order".into()), ..all() }).await, [seen[2]]);
+    assert_eq!(listed(EventFilter { cause: Some(Cause::Poll), ..all() }).await, [seen[1]]);
+    let told_by_shop = EventFilter { connection: Some(SHOP.into()), cause: Some(Cause::Webhook), ..all() };
+    assert_eq!(listed(told_by_shop).await, [seen[0], seen[3], seen[4]]);
     let mut plan = plan_of(seen[0], vec![], at(0));
     plan.state = EventState::Unrouted;
     store.plan(plan).await.unwrap();

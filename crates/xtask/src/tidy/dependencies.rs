@@ -40,15 +40,15 @@ const EDGES: &[(&str, &[&str])] = &[
     // Polls what the engine's flows ask for, and announces it to the engine.
     ("spindel-sync", &["spindel-connect", "spindel-engine", "spindel-model", "spindel-queue", "spindel-store"]),
     ("spindel-testkit", &["spindel-connect", "spindel-model", "spindel-queue", "spindel-store"]),
-    ("xtask", &["spindel-catalog", "spindel-config", "spindel-connect", "spindel-model"]),
+    // Plays the connectors' examples, to hold what they send against the vendors' descriptions.
+    ("xtask", &["spindel-catalog", "spindel-config", "spindel-connect", "spindel-model", "spindel-testkit"]),
 ];
 
 /// What every package may use for its tests.
 const IN_TESTS: &[&str] = &["spindel-simulators", "spindel-testkit"];
 
 /// What single packages may use for theirs: a simulated vendor is held against the connector that is to meet it.
-const IN_TESTS_OF: &[(&str, &[&str])] =
-    &[("spindel-simulators", &["spindel-connect", "spindel-connector-*", "spindel-http"])];
+const IN_TESTS_OF: &[(&str, &[&str])] = &[("spindel-simulators", &["spindel-connect", "spindel-connector-*", "spindel-http"])];
 
 /// A crate that only few packages may know.
 struct Kept {
@@ -128,8 +128,11 @@ pub fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
             continue;
         };
         for dependency in &package.dependencies {
-            let refused =
-                if ours(&dependency.name) { own_edge(&package.name, allowed, dependency) } else { foreign_edge(&package.name, dependency) };
+            let refused = if ours(&dependency.name) {
+                own_edge(&package.name, allowed, dependency)
+            } else {
+                foreign_edge(&package.name, dependency)
+            };
             if let Some(why) = refused {
                 let line = tree
                     .file(&package.manifest)
@@ -216,6 +219,14 @@ mod tests {
         for who in ["spindel", "spindel-engine", "spindel-config", "xtask"] {
             assert_eq!(refused(&all(who)), [format!("`{who}` may not depend on `spindel-connector-x`")]);
         }
+    }
+
+    #[test]
+    fn simulated_vendors_know_connectors_in_their_tests_only() {
+        let connector = || package("spindel-connector-x", &[], &[]);
+        assert_eq!(refused(&[package("spindel-simulators", &[], &["spindel-connector-x"]), connector()]), [""; 0]);
+        let expected = ["`spindel-simulators` may not depend on `spindel-connector-x`"];
+        assert_eq!(refused(&[package("spindel-simulators", &["spindel-connector-x"], &[]), connector()]), expected);
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! Rules about `Cargo.toml` files: members are listed, versions and lints are shared.
+//! Rules about `Cargo.toml` files: members are listed, versions and lints are shared. Connectors are listed by the catalog
+//! alone: what it depends on by its path is a member of the workspace.
 
 use crate::{Finding, SourceFile, Tree};
 use toml::{Table, Value};
+
+const CATALOG: &str = "crates/catalog/Cargo.toml";
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -30,9 +33,19 @@ fn members(tree: &Tree, file: &SourceFile, table: &Table, findings: &mut Vec<Fin
         }
     }
     let folders: Vec<&str> = tree.files.iter().filter_map(|file| file.path.strip_suffix("/Cargo.toml")).collect();
+    let catalog = tree.file(CATALOG).map_or("", |file| file.text.as_str());
     for folder in folders.iter().filter(|folder| !listed.contains(folder)) {
-        let problem = format!("`{folder}` has a Cargo.toml and is no member of the workspace");
-        findings.push(Finding::new(&file.path, line_of(folder), problem, format!("add `\"{folder}\",` to `members`")));
+        let (named, remedy) = match folder.strip_prefix("crates/connectors/") {
+            Some(name) => {
+                let line = format!("spindel-connector-{name} = {{ path = \"../connectors/{name}\" }}");
+                (catalog.lines().any(|it| it == line), format!("add `{line}` to {CATALOG}"))
+            }
+            None => (false, format!("add `\"{folder}\",` to `members`")),
+        };
+        if !named {
+            let problem = format!("`{folder}` has a Cargo.toml and is no member of the workspace");
+            findings.push(Finding::new(&file.path, line_of(folder), problem, remedy));
+        }
     }
     for member in listed.iter().filter(|member| !folders.contains(member)) {
         let problem = format!("member `{member}` has no Cargo.toml");
@@ -46,6 +59,9 @@ fn package(file: &SourceFile, table: &Table, findings: &mut Vec<Finding>) {
         findings.push(Finding::new(&file.path, 1, "the package does not inherit the workspace's lints", remedy));
     }
     for (name, value) in dependencies(table) {
+        if is_connector(name, value) {
+            continue;
+        }
         let inherits = value.get("workspace").and_then(Value::as_bool) == Some(true);
         if !inherits || value.get("version").is_some() {
             let line = file.line_where(|line| line.starts_with(name.as_str()));
@@ -54,6 +70,14 @@ fn package(file: &SourceFile, table: &Table, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(&file.path, line, problem, remedy));
         }
     }
+}
+
+/// A connector at its path, and nothing else said: the root does not name connectors.
+fn is_connector(name: &str, value: &Value) -> bool {
+    let path = name.strip_prefix("spindel-connector-").map(|name| format!("../connectors/{name}"));
+    path.is_some()
+        && value.get("path").and_then(Value::as_str) == path.as_deref()
+        && value.as_table().is_some_and(|it| it.len() == 1)
 }
 
 /// Those of every kind and every target.
@@ -102,5 +126,21 @@ mod tests {
                 "a/Cargo.toml:4 `rustix` says for itself where it comes from",
             ]
         );
+    }
+
+    #[test]
+    fn a_connector_is_a_member_by_the_catalogs_path_to_it() {
+        let (root, catalog) = ("[workspace]\nmembers = [\n    \"crates/catalog\",\n]\n", |line: &str| format!("{PLAIN}{line}\n"));
+        let found = |line: &str| {
+            let files = [("Cargo.toml", root), (CATALOG, &catalog(line)), ("crates/connectors/a-b/Cargo.toml", PLAIN)];
+            problems(&files)
+        };
+        assert_eq!(found("spindel-connector-a-b = { path = \"../connectors/a-b\" }"), [""; 0]);
+        let missing = "Cargo.toml:1 `crates/connectors/a-b` has a Cargo.toml and is no member of the workspace";
+        assert_eq!(found(""), [missing]);
+        for other in ["{ path = \"../connectors/c\" }", "{ path = \"../connectors/a-b\", version = \"1\" }"] {
+            let own = "crates/catalog/Cargo.toml:5 `spindel-connector-a-b` says for itself where it comes from";
+            assert_eq!(found(&format!("spindel-connector-a-b = {other}")), [missing, own], "{other}");
+        }
     }
 }

@@ -67,14 +67,26 @@ fn vendor_names(file: &SourceFile, code: &str, vendors: &[&str], findings: &mut 
     if is_under(file, MAY_NAME_VENDORS) || is_test(file) {
         return;
     }
-    let code = code.to_lowercase();
     for vendor in vendors {
-        for line in lines_with(&code, |line| line.contains(vendor)) {
+        for line in lines_with(code, |line| names_vendor(line, vendor)) {
             let problem = format!("code names the vendor `{vendor}`");
             let remedy = "vendor knowledge belongs in its connector; ask `spindel_connect` for what differs between vendors";
             findings.push(Finding::new(&file.path, line, problem, remedy));
         }
     }
+}
+
+/// As a word of its own, also of an identifier; `-` may be `_` or nothing there. Some vendors are called like a part of one.
+fn names_vendor(line: &str, vendor: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    [vendor.to_owned(), vendor.replace('-', "_"), vendor.replace('-', "")].iter().any(|name| {
+        lower.match_indices(name.as_str()).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            let begins = line[at..].starts_with(|it: char| it.is_ascii_uppercase());
+            let after = line[at + name.len()..].chars().next();
+            (begins || before.is_none_or(|it| !it.is_alphabetic())) && after.is_none_or(|it| !it.is_lowercase())
+        })
+    })
 }
 
 /// Put together from pieces, so that this file does not find itself.
@@ -152,6 +164,19 @@ mod tests {
         for place in ["crates/connectors/acme/src/lib.rs", "crates/simulators/src/acme.rs", "crates/engine/tests/acme_orders.rs"]
         {
             assert_eq!(problems(place, text), [""; 0], "{place}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_is_recognised_by_a_whole_word() {
+        for line in ["let acme = 1;", "AcmeSim::start()", "fn of_acme() {}", "const ACME_KEY: u8 = 1;", "\"acme-secret\""] {
+            assert!(names_vendor(line, "acme"), "{line}");
+        }
+        for line in ["the_acmes", "\"who reacmes\"", "Acmes::new()"] {
+            assert!(!names_vendor(line, "acme"), "{line}");
+        }
+        for line in ["\"big-shop\"", "big_shop::new()", "BigShop::new()"] {
+            assert!(names_vendor(line, "big-shop"), "{line}");
         }
     }
 

@@ -44,7 +44,7 @@ impl Perform<AcknowledgePayment> for Klarna {
             let call = api.patch(ACKNOWLEDGE, format!("{path}/merchant-references")).header(IDEMPOTENCY_KEY, &key);
             done(ACKNOWLEDGE, &call.json(&body).send().await?)?;
         }
-        command(api, ACKNOWLEDGE, format!("{path}/acknowledge"), &ask).await?;
+        command(api, ACKNOWLEDGE, format!("{path}/acknowledge"), ACKNOWLEDGE, &ask).await?;
         Ok(Performed::at(payment))
     }
 }
@@ -60,8 +60,8 @@ impl Perform<CancelPayment> for Klarna {
         if order.is_over() || (captured && order.remaining_authorized_amount <= 0) {
             return Ok(Performed { unchanged: true, ..at(&order) });
         }
-        let how = if captured { "release-remaining-authorization" } else { "cancel" };
-        command(api, CANCEL, format!("{}/{how}", wire::order_path(payment)), &ask).await?;
+        let (how, step) = if captured { ("release-remaining-authorization", "release") } else { ("cancel", CANCEL) };
+        command(api, CANCEL, format!("{}/{how}", wire::order_path(payment)), step, &ask).await?;
         Ok(at(&order))
     }
 }
@@ -72,7 +72,7 @@ impl Perform<ExtendAuthorization> for Klarna {
 
     async fn perform(&self, api: &Api, ask: Ask<'_, ExtendAuthorization>) -> Result<Performed, CallError> {
         let payment = payment(EXTEND, ask.verb.payment.as_deref(), &ask)?;
-        command(api, EXTEND, format!("{}/extend-authorization-time", wire::order_path(payment)), &ask).await?;
+        command(api, EXTEND, format!("{}/extend-authorization-time", wire::order_path(payment)), EXTEND, &ask).await?;
         Ok(Performed::at(payment))
     }
 }
@@ -93,9 +93,10 @@ async fn order(api: &Api, operation: &'static str, id: &str) -> Result<Order, Ca
     api.get(operation, wire::order_path(id)).fetch().await
 }
 
-/// A call that takes no body and answers none.
-async fn command(api: &Api, operation: &'static str, path: String, around: &Around<'_>) -> Result<(), CallError> {
-    let key = around.key_for(operation).to_string();
+/// A call that takes no body and answers none. Klarna looks at the key alone and not at what is asked with it, so that each
+/// `step` has a key of its own.
+async fn command(api: &Api, operation: &'static str, path: String, step: &str, around: &Around<'_>) -> Result<(), CallError> {
+    let key = around.key_for(step).to_string();
     done(operation, &api.post(operation, path).header(IDEMPOTENCY_KEY, &key).send().await?)
 }
 

@@ -26,16 +26,22 @@ impl Odoo {
             }
         }
         let Some(number) = &order.number else { return Err(missing(order)) };
-        let domain = json!([["client_order_ref", "=", number]]);
+        // Providers and carriers may know it without the sign that shops put before it, or with it.
+        let otherwise = number.strip_prefix('#').map_or_else(|| format!("#{number}"), str::to_owned);
+        let domain = json!([["client_order_ref", "in", [number, otherwise]]]);
         let found: Vec<SaleOrder> = wire::search(api, OPERATION, "sale.order", domain, SaleOrder::FIELDS, "id asc", 20).await?;
-        // Another shop may have the same number: what it pushed is not meant.
+        // Another shop may have the same number: what it pushed is not meant by one that knows its own ids. Who knows no more
+        // than the number, as a payment provider does, means whoever has it.
         let names = self.externals(api, OPERATION, "sale.order", found.iter().map(|it| it.id)).await?;
         let ours = self.names(around.from).order("");
-        let is_meant = |it: &SaleOrder| names.get(&it.id).is_none_or(|name| order.id.is_none() && name.starts_with(&ours));
-        let mut meant = found.into_iter().filter(is_meant);
-        match (meant.next(), meant.next()) {
-            (Some(order), None) => Ok(order),
-            (Some(_), Some(_)) => {
+        let pushed_by_us = |it: &SaleOrder| names.get(&it.id).is_none_or(|name| order.id.is_none() && name.starts_with(&ours));
+        let (mut meant, others): (Vec<_>, Vec<_>) = found.into_iter().partition(pushed_by_us);
+        if meant.is_empty() && order.id.is_none() {
+            meant = others;
+        }
+        match (meant.pop(), meant.len()) {
+            (Some(order), 0) => Ok(order),
+            (Some(_), _) => {
                 Err(CallError::data(OPERATION, format!("ambiguous: several orders in Odoo have the reference {number}")))
             }
             (None, _) => Err(missing(order)),

@@ -3,7 +3,7 @@
 use crate::{
     Shopify,
     graphql::{CREATE_FULFILMENT, Nodes, ORDER_TO_FULFIL, UserError, refused},
-    perform::{at_order, order_gone, unchanged_at},
+    perform::{TrackingInfo, at_order, order_gone, unchanged_at},
     wire::Id,
 };
 use serde::Deserialize;
@@ -28,11 +28,6 @@ struct Order {
 struct Fulfilment {
     status: String,
     tracking_info: Vec<TrackingInfo>,
-}
-
-#[derive(Deserialize)]
-struct TrackingInfo {
-    number: Option<String>,
 }
 
 /// What one location is to send: Shopify's fulfilment order.
@@ -78,7 +73,8 @@ impl Perform<CreateFulfilment> for Shopify {
             user_errors: Vec<UserError>,
         }
         let shipment = &ask.verb.shipment;
-        if !matches!(shipment.state, ShipmentState::Shipped | ShipmentState::Delivered) {
+        // What is booked has its label: the flow decides which of the carrier's words counts as sent.
+        if !shipment.state.has_left() && shipment.state != ShipmentState::Booked {
             return Err(CallError::data(OPERATION, "the shipment has not left; only what was sent is marked as fulfilled"));
         }
         let order = self.order_to_fulfil(api, &ask).await?;

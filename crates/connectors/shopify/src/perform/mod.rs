@@ -2,10 +2,14 @@
 
 mod cancel;
 mod fulfilment;
+mod metafields;
+mod payment;
 mod price;
 mod product;
 mod refund;
 mod stock;
+mod tracking;
+mod translate;
 
 use crate::{
     Shopify,
@@ -53,6 +57,12 @@ impl Shopify {
             (Some(_), Some(_)) => Err(CallError::data(operation, format!("the shop has several orders {number}"))),
         }
     }
+}
+
+/// Of a fulfilment.
+#[derive(Deserialize)]
+struct TrackingInfo {
+    number: Option<String>,
 }
 
 /// An order that is not there although its id was known.

@@ -8,7 +8,7 @@ use crate::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{Performed, Product, ProductStatus, UpsertProduct, Variant};
+use spindel_model::{Media, Performed, Product, ProductStatus, UpsertProduct, Variant};
 
 const OPERATION: &str = UPSERT_PRODUCT.name;
 
@@ -36,6 +36,9 @@ impl Perform<UpsertProduct> for Shopify {
         let Upserted { product_set: outcome } = self.ask(api, UPSERT_PRODUCT, variables).await?;
         refused(OPERATION, &outcome.user_errors)?;
         let made = outcome.product.ok_or_else(|| CallError::unexpected(OPERATION, "neither a product nor an error came back"))?;
+        let at = gid("Product", &made.id.0);
+        let metafields = self.set_metafields(api, product, &at).await?;
+        self.translate(api, ask.maps, product, &at, &metafields).await?;
         Ok(Performed::at(made.id.0))
     }
 }
@@ -83,9 +86,31 @@ fn input(product: &Product) -> Result<Value, CallError> {
             set(name, json!(value));
         }
     }
+    let files = files(product);
+    if !files.is_empty() {
+        set("files", json!(files));
+    }
     set("productOptions", json!(options(product)));
     set("variants", product.variants.iter().map(variant).collect());
     Ok(input.into())
+}
+
+/// Pictures that the shop can fetch. By its name a picture that is there already is replaced and not added again.
+fn files(product: &Product) -> Vec<Value> {
+    let file = |media: &Media| {
+        let url = media.url.as_deref()?;
+        let name = url.split(['?', '#']).next()?.rsplit('/').next().filter(|name| name.contains('.'));
+        let mut file = json!({ "originalSource": url, "contentType": "IMAGE" });
+        if let Some(alt) = &media.alt {
+            file["alt"] = json!(alt);
+        }
+        if let Some(name) = name {
+            file["filename"] = json!(name);
+            file["duplicateResolutionMode"] = json!("REPLACE");
+        }
+        Some(file)
+    };
+    product.media.iter().filter_map(file).collect()
 }
 
 /// Shopify's own name of the one option of a product that has none.
@@ -128,4 +153,35 @@ fn variant(it: &Variant) -> Value {
         variant["compareAtPrice"] = json!(it.compare_at.map(|money| money.amount.to_string()));
     }
     variant
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_replaced_by_its_name_and_one_that_nobody_can_fetch_is_left_out() {
+        let media =
+            |url: Option<&str>, alt: Option<&str>| Media { id: "1".into(), url: url.map(Into::into), alt: alt.map(Into::into) };
+        let product: Product = serde_json::from_value(json!({
+            "id": "1", "title": "T", "status": "active", "variants": [], "updated_at": "2026-11-20T09:00:00Z",
+        }))
+        .unwrap();
+        let pictures = vec![
+            media(Some("https://cdn.example.no/a/genser.jpg?v=2#x"), Some("Genser")),
+            media(Some("https://pim.example.no/media/42/"), None),
+            media(None, Some("kept by the source")),
+        ];
+        assert_eq!(
+            json!(files(&Product { media: pictures, ..product })),
+            json!([
+                {
+                    "originalSource": "https://cdn.example.no/a/genser.jpg?v=2#x", "contentType": "IMAGE", "alt": "Genser",
+                    "filename": "genser.jpg", "duplicateResolutionMode": "REPLACE",
+                },
+                { "originalSource": "https://pim.example.no/media/42/", "contentType": "IMAGE" },
+            ])
+        );
+    }
 }

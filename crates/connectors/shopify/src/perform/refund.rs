@@ -4,7 +4,7 @@ use crate::{
     Shopify,
     graphql::{Nodes, ORDER_TO_REFUND, REFUND_ORDER, UserError, refused},
     perform::{at_order, order_gone, unchanged_at},
-    wire::{Id, bare_id, gid, graph::Payment},
+    wire::{Id, bare_id, gid, payment::Payment},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

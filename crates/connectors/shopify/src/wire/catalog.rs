@@ -298,6 +298,7 @@ impl Fulfilment {
             },
             state: shipment_state(self.status.as_deref(), self.shipment_status.as_deref()),
             raw_state: filled(self.shipment_status),
+            completes_order: false,
             carrier: filled(self.tracking_company),
             tracking: tracking.collect(),
             lines: self
@@ -317,8 +318,14 @@ fn shipment_state(status: Option<&str>, shipment: Option<&str>) -> ShipmentState
         ("cancelled", _) => ShipmentState::Cancelled,
         ("error" | "failure", _) => ShipmentState::Failed,
         ("pending" | "open", _) => ShipmentState::Pending,
+        (_, "in_transit") => ShipmentState::InTransit,
+        (_, "delayed") => ShipmentState::Delayed,
+        (_, "out_for_delivery") => ShipmentState::OutForDelivery,
+        (_, "ready_for_pickup") => ShipmentState::ReadyForPickup,
+        (_, "attempted_delivery") => ShipmentState::Attempted,
         (_, "delivered") => ShipmentState::Delivered,
         (_, "failure") => ShipmentState::Failed,
+        // Labels and confirmations come before the parcel moves, and the shop says that it is sent.
         _ => ShipmentState::Shipped,
     }
 }

@@ -10,16 +10,17 @@ use super::{
     filled,
     order::{Draft, DraftLine, DraftRefund, Sums},
     pairs,
+    payment::Payment,
     refund::{Paid, RefundDraft, restock},
     rest::{charges_of, dutiable, less, line_kind, no_totals},
-    state::{cancel_reason, fulfilment_state, payment_state, transaction_kind, transaction_status},
+    state::{cancel_reason, fulfilment_state, payment_state},
 };
 use crate::graphql::Nodes;
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
     Attributes, ChargeKind, Currency, Decimal, Discount, DiscountKind, DiscountShare, Exact, MoneyBag, OrderLine, OrderRef,
-    RefundLine, ShippingLine, TaxLine, Timestamp, Transaction, TransactionKind, TransactionStatus,
+    RefundLine, ShippingLine, TaxLine, Timestamp,
 };
 
 #[derive(Deserialize)]
@@ -146,22 +147,6 @@ pub(crate) struct Shipping {
     discount_allocations: Vec<Allocation>,
     #[serde(default)]
     tax_lines: Vec<Tax>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Payment {
-    pub id: Id,
-    pub kind: String,
-    pub status: String,
-    pub gateway: Option<String>,
-    payment_id: Option<String>,
-    #[serde(default)]
-    test: bool,
-    created_at: Option<Timestamp>,
-    processed_at: Option<Timestamp>,
-    pub amount_set: Set,
-    pub parent_transaction: Option<Ref>,
 }
 
 impl Order {
@@ -311,40 +296,6 @@ impl Shipping {
             total: less(price, &discounts)?,
             discounts,
         })
-    }
-}
-
-impl Payment {
-    fn canonical(self) -> Option<Transaction> {
-        Some(Transaction {
-            id: self.id.0,
-            parent_id: self.parent_transaction.map(|it| it.id.0),
-            gateway: self.gateway.unwrap_or_default(),
-            kind: transaction_kind(&self.kind)?,
-            status: transaction_status(&self.status),
-            amount: MoneyBag::from(self.amount_set).shop,
-            processed_at: self.processed_at.or(self.created_at).unwrap_or_default(),
-            reference: filled(self.payment_id),
-            expires_at: None,
-            test: self.test,
-        })
-    }
-
-    fn is_payout(&self) -> bool {
-        let status = transaction_status(&self.status);
-        transaction_kind(&self.kind) == Some(TransactionKind::Refund)
-            && matches!(status, TransactionStatus::Success | TransactionStatus::Pending)
-    }
-
-    /// Money that came in and can be given back.
-    pub fn is_income(&self) -> bool {
-        transaction_status(&self.status) == TransactionStatus::Success
-            && matches!(transaction_kind(&self.kind), Some(TransactionKind::Sale | TransactionKind::Capture))
-    }
-
-    /// Given back, or about to be, out of that payment.
-    pub fn is_payout_of(&self, payment: &Id) -> bool {
-        self.is_payout() && self.parent_transaction.as_ref().is_some_and(|parent| parent.id == *payment)
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod customer;
 pub(crate) mod graph;
 pub(crate) mod order;
+pub(crate) mod payment;
 pub(crate) mod refund;
 pub(crate) mod rest;
 pub(crate) mod rest_refund;

@@ -3,7 +3,7 @@
 use super::{
     Currencies, Id, Set, filled,
     order::DraftRefund,
-    refund::{Paid, RefundDraft, restock},
+    refund::{Paid, References, RefundDraft, restock},
     state::{transaction_kind, transaction_status},
 };
 use serde::Deserialize;
@@ -223,15 +223,23 @@ impl Payment {
     /// Nothing for kinds that move no money of the order, such as change given in a shop.
     pub fn canonical(self) -> Option<Transaction> {
         let processed_at = self.at().unwrap_or_default();
+        let kind = transaction_kind(&self.kind)?;
+        // Of the parent a webhook tells only the id.
+        let references = References {
+            payment_id: self.payment_id,
+            authorization: self.authorization,
+            parent_payment_id: None,
+            parent_authorization: None,
+        };
         Some(Transaction {
             id: self.id.0,
             parent_id: self.parent_id.map(|id| id.0),
             gateway: self.gateway,
-            kind: transaction_kind(&self.kind)?,
+            kind,
             status: transaction_status(&self.status),
             amount: Money::new(self.amount.0, self.currency),
             processed_at,
-            reference: filled(self.payment_id).or(filled(self.authorization)),
+            reference: references.of(kind),
             expires_at: None,
             test: self.test,
         })

@@ -168,6 +168,14 @@ impl Refund {
         self.payment_intent.as_ref().map(Expandable::id).or_else(charge).map(str::to_owned)
     }
 
+    /// Stripe also calls it a refund when held money is let go of: a canceled or lapsed authorisation, the rest of a capture.
+    /// Such a one moves nothing on the balance, and nobody wrote anything on it.
+    pub(crate) fn is_release(&self) -> bool {
+        let unmoved = self.status.as_deref() == Some("succeeded") && self.balance_transaction.is_none();
+        let unnamed = self.metadata.as_ref().is_none_or(|it| it.is_empty());
+        (unmoved && unnamed) || self.reason.as_deref() == Some("expired_uncaptured_charge")
+    }
+
     pub(crate) fn is_failed(&self) -> bool {
         matches!(self.status.as_deref(), Some("failed" | "canceled"))
     }

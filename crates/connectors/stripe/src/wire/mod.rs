@@ -4,7 +4,10 @@ mod canonical;
 
 pub(crate) use canonical::{OrderKeys, is_known};
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
 use spindel_model::{Currency, Timestamp};
 use std::collections::BTreeMap;
 
@@ -145,6 +148,8 @@ pub(crate) struct Refund {
     pub status: Option<String>,
     pub reason: Option<String>,
     pub failure_reason: Option<String>,
+    /// The movement on the shop's balance; none of money that never came.
+    balance_transaction: Option<IgnoredAny>,
     pub metadata: Option<Metadata>,
     pub created: At,
 }

@@ -1,31 +1,35 @@
-//! Authorisations that will lapse: told of while there is still time to capture them.
+//! The account of money: what was only hinted at is read back, authorisations that will lapse are told of.
 
 use crate::{PollError, Poller};
 use jiff::SignedDuration;
-use spindel_engine::LEDGER;
+use spindel_connect::Journal;
+use spindel_engine::{LEDGER, TO_READ, ledger_notes};
 use spindel_model::{
-    Change, Decimal, EntityKind, EntityRef, LedgerEntry, LedgerKind, OrderRef, Record, Timestamp, Topic, Transaction,
+    Change, Decimal, EntityKind, EntityRef, LedgerEntry, LedgerKind, OrderRef, Payments, Record, Timestamp, Topic, Transaction,
     TransactionKind, TransactionStatus,
 };
 use spindel_store::{NewEvent, Note, NoteFilter, Store, StoreError};
 use std::{collections::HashMap, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(60);
-const DUTY: &str = "authorizations";
+const EVERY: Duration = Duration::from_secs(15);
+const DUTY: &str = "payments";
 /// Held a little longer than a round takes to come again.
-const HELD_FOR: SignedDuration = SignedDuration::from_mins(3);
-/// Told of in one round.
+const HELD_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// Looked at in one round.
 const AT_ONCE: usize = 200;
+/// After which what could not be read back is tried again.
+const REST: SignedDuration = SignedDuration::from_mins(5);
 
-/// Tells of authorisations that lapse soon with money still to be captured, as `transaction.expiring`; on one node at a time.
-pub struct Expiries(pub Poller);
+/// Keeps the account of `[payments]` on one node at a time: reads back what webhooks only hinted at, and tells of
+/// authorisations that lapse soon with money still to be captured, as `transaction.expiring`.
+pub struct Bookkeeper(pub Poller);
 
-impl Expiries {
+impl Bookkeeper {
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.round().await {
-                tracing::warn!(%error, "authorisations could not be looked through; it is tried again in a minute");
+                tracing::warn!(%error, "the account of payments could not be kept; it is tried again");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -34,7 +38,7 @@ impl Expiries {
         }
     }
 
-    /// Answers how many were told of.
+    /// Answers how many authorisations were told of.
     pub async fn round(&self) -> Result<usize, PollError> {
         let Poller { engine, store, clock, node } = &self.0;
         let wiring = engine.wiring();
@@ -42,6 +46,9 @@ impl Expiries {
         let now = clock.now();
         if !store.hold_duty(DUTY, node, now, now + HELD_FOR).await? {
             return Ok(0);
+        }
+        for connection in payments.orders.iter().chain(&payments.providers) {
+            self.read_back(payments, connection).await?;
         }
         let mut told = 0;
         for provider in &payments.providers {
@@ -54,6 +61,35 @@ impl Expiries {
             }
         }
         Ok(told)
+    }
+
+    /// Vendors that say only that something changed are asked how it is now.
+    async fn read_back(&self, payments: &Payments, connection: &str) -> Result<(), PollError> {
+        let Poller { engine, store, clock, .. } = &self.0;
+        let wiring = engine.wiring();
+        let Some(account) = wiring.account(connection) else { return Ok(()) };
+        let due = NoteFilter { due: Some(clock.now()), limit: AT_ONCE, ..NoteFilter::all(TO_READ, connection) };
+        for note in store.notes(due).await? {
+            let Ok(hint) = serde_json::from_slice::<Change>(&note.body) else { continue };
+            let api = account.api.with_journal(Journal::default());
+            let Some(reading) = account.connection.read(&api, hint.entity.kind, &hint.entity.id) else {
+                store.note(vec![Note { look_at: None, ..note }]).await?;
+                continue;
+            };
+            let look_at = match reading.await {
+                Ok(Some(record)) => {
+                    store.note(ledger_notes(payments, connection, &Change { record, ..hint })).await?;
+                    None
+                }
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::warn!(connection, entity = %hint.entity, %error, "could not be read back for the account of payments");
+                    clock.now().checked_add(REST).ok()
+                }
+            };
+            store.note(vec![Note { look_at, ..note }]).await?;
+        }
+        Ok(())
     }
 
     /// Tells of one, where something is left of it; and that is all there is to do about it.

@@ -1,0 +1,3 @@
+//! The suite that every connector must pass.
+
+spindel_testkit::conformance!(spindel_connector_tryton::Tryton);
