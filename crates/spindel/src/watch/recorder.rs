@@ -62,6 +62,8 @@ pub fn describe() {
     describe_counter!("spindel_disputes_total", "Payments that buyers or their banks disputed");
     describe_counter!("spindel_authorizations_expiring_total", "Authorisations that were about to lapse uncaptured");
     describe_counter!("spindel_subscriptions_mended_total", "Webhook subscriptions that were registered or switched on again");
+    describe_counter!("spindel_rates_fallback_total", "Checkouts that the shop's own table answered, since no carrier did");
+    describe_histogram!("spindel_rates_seconds", Unit::Seconds, "From a question to a carrier to its answer, however late");
     describe_gauge!("spindel_breaker_open", "1 while calls to a connection rest because it failed too often");
     describe_gauge!("spindel_connection_paused", "1 while calls to a connection rest because its credentials were refused");
     describe_gauge!("spindel_queue_up", "1 when the queue works as it should");
