@@ -6,7 +6,7 @@ mod node;
 mod services;
 
 pub use feed::Feed;
-pub use node::Node;
+pub use node::{Node, Ways};
 pub use services::Services;
 
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -174,6 +174,26 @@ impl Cluster {
         let answer = request.timeout(Duration::from_secs(20)).send().await.unwrap();
         let retry_after = answer.headers().contains_key("retry-after");
         Answer { status: answer.status().as_u16(), retry_after, took: asked.elapsed() }
+    }
+
+    /// What a node says of its parts.
+    pub async fn parts(&self, node: usize) -> Value {
+        let url = format!("http://{}/readyz", self.nodes[node].admin);
+        let answer = self.client.get(url).timeout(Duration::from_secs(20)).send().await.unwrap();
+        let mut ready: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        ready["parts"].take()
+    }
+
+    /// Connections that each node has opened to a service until now.
+    pub fn opened(&self, to: fn(&Ways) -> &Proxy) -> Vec<u64> {
+        self.nodes.iter().map(|node| to(node.ways()).counts().connections).collect()
+    }
+
+    /// Each node has lost connections to this service and opened at least so many since: the fault was none for nobody.
+    pub fn opened_again(&self, to: fn(&Ways) -> &Proxy, before: &[u64], times: u64) {
+        let now = self.opened(to);
+        let hit = before.iter().zip(&now).all(|(before, now)| now - before >= times);
+        assert!(hit, "{}: not every node had to connect again {times} times: {before:?}, then {now:?}", self.kind);
     }
 
     /// Places orders in the background, one each `every`.

@@ -71,8 +71,12 @@ impl Hub {
 
     /// From now on the config has `server.public_url`; a running process takes no notice.
     pub fn says_its_address(&mut self) {
-        let address = format!("[server]\npublic_url = \"http://{}\"\n", self.node.address);
-        self.change("[server]\n", &address);
+        self.says_address(&format!("http://{}", self.node.address));
+    }
+
+    /// The same with the address of what stands before it.
+    pub fn says_address(&mut self, public_url: &str) {
+        self.change("[server]\n", &format!("[server]\npublic_url = \"{public_url}\"\n"));
     }
 
     /// Puts something else in place of a text of the config.

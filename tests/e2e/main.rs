@@ -9,7 +9,10 @@ mod cluster;
 mod coalescing;
 mod command_line;
 mod crash;
+mod demo;
 mod disk;
+mod forgeries;
+mod front;
 mod hub;
 mod journey;
 mod lanes;
@@ -17,6 +20,7 @@ mod mappings;
 mod rates;
 mod real_odoo;
 mod reload;
+mod round_trip;
 mod silence;
 #[path = "../examples/sink.rs"]
 mod sink;

@@ -9,15 +9,18 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_restarted_costs_nothing() {
     let Some(cluster) = Cluster::start("broker restarted").await else { return };
+    let before = cluster.opened(|ways| &ways.broker);
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(30).await;
     cluster.services().run(&["restart", "rabbitmq"]);
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.broker, &before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_broker_is_dead_webhooks_are_accepted_and_nothing_is_lost() {
     let Some(cluster) = Cluster::start("broker killed").await else { return };
+    let opened = cluster.opened(|ways| &ways.broker);
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(30).await;
     cluster.services().run(&["kill", "rabbitmq"]);
@@ -28,6 +31,7 @@ async fn while_the_broker_is_dead_webhooks_are_accepted_and_nothing_is_lost() {
     .await;
     cluster.services().run(&["start", "rabbitmq"]);
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.broker, &opened, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,10 +39,12 @@ async fn a_wiped_broker_is_filled_again_from_the_store() {
     let shape = Shape { own_vhost: false, ..Shape::of("broker wiped") };
     let Some(mut cluster) = Cluster::prepare(shape).await else { return };
     cluster.launch().await;
+    let before = cluster.opened(|ways| &ways.broker);
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(50).await;
     cluster.services().run(&["wipe", "rabbitmq"]);
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.broker, &before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,12 +65,14 @@ async fn deleted_queues_are_declared_and_filled_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_closed_by_the_broker_are_opened_again() {
     let Some(cluster) = Cluster::start("connections closed by the broker").await else { return };
+    let before = cluster.opened(|ways| &ways.broker);
     let mut feed = cluster.feed(ORDERS, EVERY);
     for round in 1..=6 {
         feed.reached(14 * round).await;
         cluster.services().rabbitmqctl(&["close_all_connections", "-p", &cluster.backend().vhost, "tested"]);
     }
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.broker, &before, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,6 +85,10 @@ async fn a_broker_that_blocks_its_publishers_blocks_no_webhook() {
         cluster.pair.shop.sent().acknowledged > 200
     })
     .await;
+    for node in 0..2 {
+        wait_for("a node that knows it", Duration::from_secs(20), async || cluster.parts(node).await["queue"]["state"] != "up")
+            .await;
+    }
     tokio::time::sleep(OUTAGE).await;
     drop(alarm);
     cluster.settle(feed).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_database_loses_nothing_that_was_acknowledged() {
     let Some(cluster) = Cluster::start("PostgreSQL killed").await else { return };
+    let before = cluster.opened(|ways| &ways.store);
     let mut feed = cluster.feed(ORDERS, EVERY);
     for round in 1..=2 {
         feed.reached(30 * round).await;
@@ -15,15 +16,18 @@ async fn a_killed_database_loses_nothing_that_was_acknowledged() {
         cluster.services().run(&["start", "postgres"]);
     }
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.store, &before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_database_costs_nothing() {
     let Some(cluster) = Cluster::start("PostgreSQL restarted").await else { return };
+    let before = cluster.opened(|ways| &ways.store);
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(40).await;
     cluster.services().run(&["restart", "postgres"]);
     cluster.settle(feed).await;
+    cluster.opened_again(|ways| &ways.store, &before, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,14 +49,17 @@ async fn statements_that_time_out_behind_a_lock_cost_nothing() {
     let Some(cluster) = Cluster::start("lock and statement timeouts").await else { return };
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(30).await;
-    std::thread::scope(|scope| {
+    let cancelled = std::thread::scope(|scope| {
         let locked = scope.spawn(|| cluster.backend().sql(LOCK_ALL));
+        let mut cancelled = 0;
         // To a client a statement that is cancelled looks like one that ran out of time.
         while !locked.is_finished() {
-            cluster.backend().sql(CANCEL_ALL);
+            cancelled += cluster.backend().sql(CANCEL_ALL).parse::<u32>().unwrap();
             std::thread::sleep(Duration::from_millis(300));
         }
+        cancelled
     });
+    assert!(cancelled > 0, "nobody waited behind the lock");
     feed.reached(70).await;
     cluster.backend().sql(LOCK_ALL);
     cluster.settle(feed).await;

@@ -14,7 +14,10 @@ async fn slow_and_narrow_ways_delay_and_nothing_else() {
     cluster.nodes[0].ways().broker.set(Mode::Throttle(16 * 1024));
     cluster.nodes[1].ways().store.set(Mode::Throttle(256 * 1024));
     cluster.nodes[1].ways().broker.set(Mode::Delay(Duration::from_millis(50)));
+    let ways = || cluster.nodes.iter().flat_map(|node| [&node.ways().store, &node.ways().broker]);
+    let before: Vec<u64> = ways().map(|way| way.counts().sent).collect();
     feed.reached(90).await;
+    assert!(ways().zip(before).all(|(way, before)| way.counts().sent > before), "a way was slow for nobody");
     for node in &cluster.nodes {
         node.ways().store.set(Mode::Pass);
         node.ways().broker.set(Mode::Pass);
@@ -25,6 +28,10 @@ async fn slow_and_narrow_ways_delay_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ways_that_break_again_and_again_cost_nothing() {
     let Some(mut cluster) = Cluster::start("links reset, finished and half-closed").await else { return };
+    let opened = |cluster: &Cluster| -> u64 {
+        cluster.opened(|ways| &ways.store).into_iter().chain(cluster.opened(|ways| &ways.broker)).sum()
+    };
+    let before = opened(&cluster);
     let mut feed = cluster.feed(ORDERS, EVERY);
     for round in 1..=18 {
         feed.reached(5 * round).await;
@@ -42,6 +49,9 @@ async fn ways_that_break_again_and_again_cost_nothing() {
         }
     }
     cluster.settle(feed).await;
+    // A trap that is set may be replaced before it is stepped into.
+    let again = opened(&cluster) - before;
+    assert!(again >= 9, "of eighteen breaks only {again} made anybody connect again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +64,9 @@ async fn services_that_refuse_connections_for_a_while_are_found_again() {
         way.set(Mode::Refuse);
         way.cut(Cut::Reset);
     }
+    let before: Vec<u64> = all().map(|way| way.counts().connections).collect();
     feed.reached(60).await;
+    assert!(all().zip(before).all(|(way, before)| way.counts().connections > before), "a way that nobody tried was refused");
     for way in all() {
         way.set(Mode::Pass);
     }

@@ -18,7 +18,10 @@ async fn senders_that_dawdle_hold_back_no_other() {
     for number in 0..DAWDLERS {
         dawdlers.spawn(dawdle(cluster.nodes[number % 2].address));
     }
-    let feed = cluster.feed(ORDERS, EVERY);
+    let mut feed = cluster.feed(ORDERS, EVERY);
+    feed.reached(20).await;
+    while dawdlers.try_join_next().is_some() {}
+    assert!(dawdlers.len() > DAWDLERS / 2, "only {} still dawdle", dawdlers.len());
     cluster.settle(feed).await;
     wait_for("every dawdler to be sent away", Duration::from_secs(60), async || {
         while dawdlers.try_join_next().is_some() {}
@@ -50,5 +53,6 @@ async fn a_destination_that_hangs_is_waited_out() {
     cluster.pair.erp.faults().set(Some(Fault::Slow(Duration::from_secs(3600))));
     feed.reached(80).await;
     cluster.pair.erp.faults().set(None);
+    assert!(cluster.pair.erp.faults().counts().values().sum::<u64>() > 0, "nobody was left hanging");
     cluster.settle(feed).await;
 }

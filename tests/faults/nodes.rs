@@ -2,7 +2,7 @@
 
 use crate::{EVERY, ORDERS, OUTAGE, cluster::Cluster};
 use rand::RngExt as _;
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_killed_at_random_lose_and_double_nothing() {
@@ -46,9 +46,15 @@ async fn a_node_that_stands_still_and_wakes_up_again_doubles_nothing() {
         feed.reached(10 + freeze * 30).await;
         cluster.nodes[node].signal("STOP");
         tokio::time::sleep(OUTAGE).await;
+        assert!(stands_still(cluster.nodes[node].pid()), "it ran on");
         cluster.nodes[node].signal("CONT");
     }
     cluster.settle(feed).await;
+}
+
+fn stands_still(pid: u32) -> bool {
+    let asked = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&asked.stdout).trim_start().starts_with('T')
 }
 
 #[tokio::test(flavor = "multi_thread")]

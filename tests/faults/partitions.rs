@@ -1,7 +1,7 @@
 //! Networks that part a node from the broker, or from the store.
 
 use crate::{EVERY, ORDERS, OUTAGE, cluster::Cluster};
-use spindel_testkit::proxy::Mode;
+use spindel_testkit::proxy::{Mode, Proxy};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -10,13 +10,15 @@ async fn a_node_parted_from_the_broker_goes_on_taking_webhooks() {
     let mut feed = cluster.feed(ORDERS, EVERY);
     for (round, node) in [0, 1].into_iter().enumerate() {
         feed.reached(20 + 30 * round).await;
-        cluster.nodes[node].ways().broker.set(Mode::Freeze);
+        let way = &cluster.nodes[node].ways().broker;
+        let frozen = freeze(way).await;
         let begun = Instant::now();
         while begun.elapsed() < OUTAGE {
             let answer = cluster.post(node, body()).await;
             assert_eq!(answer.status, 200, "a node without its broker refuses webhooks:\n{}", cluster.nodes[node].log());
         }
-        cluster.nodes[node].ways().broker.set(Mode::Pass);
+        assert_eq!(passed(way), frozen, "they were not parted");
+        way.set(Mode::Pass);
     }
     cluster.settle(feed).await;
 }
@@ -52,10 +54,25 @@ async fn one_node_parted_from_the_store_leaves_the_work_to_the_other() {
     let Some(cluster) = Cluster::start("partition between one node and store").await else { return };
     let mut feed = cluster.feed(ORDERS, EVERY);
     feed.reached(30).await;
-    cluster.nodes[1].ways().store.set(Mode::Freeze);
+    let way = &cluster.nodes[1].ways().store;
+    let frozen = freeze(way).await;
     feed.reached(80).await;
-    cluster.nodes[1].ways().store.set(Mode::Pass);
+    assert_eq!(passed(way), frozen, "they were not parted");
+    way.set(Mode::Pass);
     cluster.settle(feed).await;
+}
+
+/// Nothing passes any more; answers what had until then.
+async fn freeze(way: &Proxy) -> (u64, u64) {
+    way.set(Mode::Freeze);
+    // What was on its way.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(passed(way) > (0, 0), "nobody had gone this way");
+    passed(way)
+}
+
+fn passed(way: &Proxy) -> (u64, u64) {
+    (way.counts().sent, way.counts().received)
 }
 
 /// Never the same twice.

@@ -19,6 +19,7 @@ pub static CATALOG: &[Entry] = &[
     entry::<spindel_connector_shipmondo::Shipmondo>(),
     entry::<spindel_connector_shopify::Shopify>(),
     entry::<spindel_connector_stripe::Stripe>(),
+    entry::<spindel_connector_tryton::Tryton>(),
     entry::<spindel_connector_vipps::Vipps>(),
     entry::<spindel_connector_webhook::Webhook>(),
     entry::<spindel_connector_woocommerce::Woocommerce>(),

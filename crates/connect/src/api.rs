@@ -207,6 +207,15 @@ impl Call<'_> {
         reply.json().map_err(|error| CallError::unexpected(operation, error.to_string()))
     }
 
+    /// [`Call::fetch`]; `None` where the vendor says that there is no such record.
+    pub async fn find<T: DeserializeOwned>(self) -> Result<Option<T>, CallError> {
+        match self.fetch().await {
+            Ok(it) => Ok(Some(it)),
+            Err(error) if error.class == ErrorClass::Gone => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends it; any reply that the status table or the connector reads as a failure is an error.
     pub async fn send(self) -> Result<Reply, CallError> {
         let operation = self.request.operation;

@@ -59,6 +59,11 @@ impl CallError {
         Self::transient(operation, message).with_unknown_effect()
     }
 
+    /// What came cannot be understood, or not with these settings: a person must look at the record. For `map_err`.
+    pub fn misfit(operation: &'static str) -> impl Fn(ParseError) -> Self {
+        move |error| Self::data(operation, error.to_string())
+    }
+
     pub fn with_unknown_effect(mut self) -> Self {
         self.effect = Effect::Unknown;
         self

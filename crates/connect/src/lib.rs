@@ -7,6 +7,7 @@
 mod ability;
 mod api;
 mod ask;
+pub mod carrier;
 mod connector;
 mod entry;
 mod envelope;
@@ -15,8 +16,11 @@ mod fixture;
 mod journal;
 mod proof;
 mod receive;
+mod round;
 mod secret;
+mod settings;
 mod status;
+pub mod wire;
 
 pub use ability::*;
 pub use api::*;
@@ -29,7 +33,9 @@ pub use fixture::*;
 pub use journal::*;
 pub use proof::*;
 pub use receive::*;
+pub use round::*;
 pub use secret::*;
+pub use settings::*;
 pub use status::*;
 
 /// A boxed future; what the type-erased side of the contract returns.

@@ -17,6 +17,18 @@ pub struct Change {
     pub record: Record,
 }
 
+impl Change {
+    /// Of the kind that changes of this topic are about.
+    pub fn new(topic: Topic, id: impl Into<String>, version: impl Into<Version>, record: Record) -> Self {
+        Self { topic, entity: EntityRef::new(topic.entity(), id), version: version.into(), record }
+    }
+
+    /// A shipment as it stands now.
+    pub fn shipment(topic: Topic, shipment: Shipment) -> Self {
+        Self::new(topic, shipment.id.clone(), shipment.updated_at, Record::Shipment(Box::new(shipment)))
+    }
+}
+
 /// An entity of the source, by the source's own id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntityRef {

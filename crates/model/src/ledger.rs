@@ -1,8 +1,8 @@
 //! The account of money: what an order asks for, what moved at the provider, what reached the bank. The three must agree.
 
 use crate::{
-    Change, FulfilmentState, Money, Order, OrderRef, PaymentState, Payout, PayoutLine, PayoutLineKind, PayoutState, Record, Topic, Transaction,
-    TransactionKind, TransactionStatus, UnknownName, change::names, normalised_number,
+    Change, FulfilmentState, Money, Order, OrderRef, PaymentState, Payout, PayoutLine, PayoutLineKind, PayoutState, Record,
+    Topic, Transaction, TransactionKind, TransactionStatus, UnknownName, change::names, normalised_number,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -53,6 +53,12 @@ impl Money {
         Self::new(amount, self.currency)
     }
 
+    /// At the currency's own scale where that is exact, and as it is where not: 199.1 NOK is 199.10, 1.005 NOK stays.
+    pub fn scaled(self) -> Self {
+        let rounded = self.rounded();
+        if rounded.amount == self.amount { rounded } else { self }
+    }
+
     pub fn is_zero(self) -> bool {
         self.amount.is_zero()
     }
@@ -179,6 +185,14 @@ mod tests {
         let money = Money::new(Decimal::new(1, 3), Currency::NOK);
         assert_eq!(money.to_minor(), None);
         assert_eq!(money.rounded().to_minor(), Some(0));
+    }
+
+    #[test]
+    fn an_amount_gets_the_scale_of_its_currency_unless_it_is_finer() {
+        let scaled = |text: &str, currency| Money::new(text.parse().unwrap(), currency).scaled().to_string();
+        assert_eq!(scaled("199.1", Currency::NOK), "199.10 NOK");
+        assert_eq!(scaled("1.005", Currency::NOK), "1.005 NOK");
+        assert_eq!(scaled("447.000", Currency::JPY), "447 JPY");
     }
 
     #[test]

@@ -283,6 +283,14 @@ pub struct Transaction {
     pub test: bool,
 }
 
+impl Transaction {
+    /// Authorisations and voids move no money, and refunds bring none.
+    pub fn brings_money(&self) -> bool {
+        let kind = matches!(self.kind, TransactionKind::Capture | TransactionKind::Sale);
+        kind && self.status == TransactionStatus::Success
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionKind {

@@ -1,4 +1,4 @@
-//! Canonical changes for those who listen at the broker: the topic exchange `spindel.changes`.
+//! Canonical changes for those who listen at a broker, on a topic exchange.
 
 use crate::rabbitmq::{Options, Outcome, Parcel, Publisher, Topology, json};
 use bytes::Bytes;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 /// Publishes to the topic exchange.
 #[derive(Clone)]
 pub struct Changes {
-    pub(crate) publisher: Arc<Publisher>,
-    pub(crate) topology: Topology,
+    publisher: Arc<Publisher>,
+    exchange: ShortString,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,9 +18,12 @@ pub enum ChangesError {
     #[error("the broker takes no messages: {0}")]
     Unavailable(String),
     /// It may have arrived or not.
-    #[error("the broker did not confirm the message in time")]
-    Unknown,
-    /// The broker said no, or the routing key is none.
+    #[error("nobody knows whether the broker has the message: {0}")]
+    Unknown(String),
+    /// The broker could not keep it now. Of several queues that are bound for it, some may have it.
+    #[error("the broker could not keep the message (negative confirm): a queue that is bound for it is full or fails")]
+    Nacked,
+    /// It is no message for this broker, now or later.
     #[error("the broker refuses the message: {0}")]
     Refused(&'static str),
 }
@@ -31,8 +34,7 @@ impl Changes {
     pub fn connect(options: Options, exchange: &str) -> Result<Self, ChangesError> {
         let exchange =
             ShortString::try_new(exchange).map_err(|_| ChangesError::Refused("the exchange's name is longer than 255 bytes"))?;
-        let topology = Topology::of_changes(exchange);
-        Ok(Self { publisher: Arc::new(Publisher::alone(options, topology.clone())), topology })
+        Ok(Self { publisher: Arc::new(Publisher::alone(options, Topology::of_changes(exchange.clone()))), exchange })
     }
 
     /// Waits for the connection, for a moment.
@@ -45,7 +47,7 @@ impl Changes {
         let short =
             |text: &str| ShortString::try_new(text).map_err(|_| ChangesError::Refused("a key or an id is longer than 255 bytes"));
         let parcel = Parcel {
-            exchange: self.topology.changes(),
+            exchange: self.exchange.clone(),
             key: short(routing_key)?,
             mandatory: false,
             properties: json().with_message_id(short(message_id)?),
@@ -54,8 +56,9 @@ impl Changes {
         match self.publisher.publish_elsewhere(parcel).await.map_err(ChangesError::Unavailable)? {
             Outcome::Taken => Ok(()),
             Outcome::Unsent => Err(ChangesError::Unavailable("the connection was just lost".into())),
-            Outcome::Unknown => Err(ChangesError::Unknown),
-            Outcome::Refused | Outcome::Returned(_) => Err(ChangesError::Refused("negative confirm")),
+            Outcome::Unknown(why) => Err(ChangesError::Unknown(why)),
+            // Nothing is returned that was not to be.
+            Outcome::Refused | Outcome::Returned(_) => Err(ChangesError::Nacked),
         }
     }
 }

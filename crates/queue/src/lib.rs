@@ -60,7 +60,8 @@ pub trait Queue: Send + Sync + 'static {
     fn trouble(&self) -> Option<String>;
 }
 
-/// Takes messages off one channel. Those not acknowledged come again when the consumer is dropped.
+/// Takes messages off one channel. Those not acknowledged come again when the consumer is dropped, but for those that were
+/// held for many minutes: the store announces these.
 pub trait Consumer: Send {
     /// At least one message, at most `max` and no more than `again` that are not fresh; waits for the first.
     fn receive(&mut self, max: usize, again: usize) -> BoxFuture<'_, Result<Vec<Message>, QueueError>>;

@@ -152,7 +152,7 @@ impl Parcels {
         }
         let mut account = Self::default();
         for order in sold {
-            let times = booked.get(order.number.as_str()).copied().unwrap_or_default();
+            let times = booked.get(order.bare_number()).copied().unwrap_or_default();
             let name = || order.number.clone();
             if times > 1 {
                 account.doubled.push(name());
@@ -227,6 +227,7 @@ mod tests {
         let parcel = |order: &str| Parcel { booking: "7".into(), order: order.into(), delivered: true };
         let account = |order: Sold, times: usize| Parcels::of(&[order], &vec![parcel("1"); times]);
         assert!(account(sold("1"), 1).is_clean());
+        assert!(account(sold("#1"), 1).is_clean(), "with the sign that people know it by");
         assert_eq!(account(sold("1"), 0).not_booked, ["1"]);
         assert_eq!(account(sold("1"), 2).doubled, ["1"]);
         assert_eq!(account(Sold { delivered: false, ..sold("1") }, 1).not_delivered, ["1"]);

@@ -99,8 +99,9 @@ pub struct Manners {
     pub refunds_are_polled: bool,
     /// Its webhooks do not name the payment: the order is to be read back where that counts.
     pub payment_is_read_back: bool,
-    /// An order whose money is held counts as paid.
-    pub held_is_paid: bool,
+    /// It has one word for every change of an order, so that what it was is guessed: flows listen to all of them, and look at
+    /// how the order stands.
+    pub one_word_for_all: bool,
     /// Tells goods that came back from goods that were never sent: a condition on the refund.
     pub came_back: Option<&'static str>,
 }
@@ -214,14 +215,21 @@ pub trait Carrier: Vendor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parcel {
     pub booking: String,
-    /// The number of the order that it was booked for.
+    /// The number of the order that it was booked for, without the sign that people know it by.
     pub order: String,
     pub delivered: bool,
 }
 
-/// `#1042` of `#1042@shop`, as a booking is called.
+impl Sold {
+    /// The number as a carrier writes it: `1042` of `#1042`.
+    pub fn bare_number(&self) -> &str {
+        self.number.trim_start_matches('#')
+    }
+}
+
+/// `1042` of `1042@shop`, as a booking is called.
 pub(crate) fn order_of(reference: &str) -> String {
-    reference.rsplit_once('@').map_or(reference, |(number, _)| number).to_owned()
+    reference.rsplit_once('@').map_or(reference, |(number, _)| number).trim_start_matches('#').to_owned()
 }
 
 /// All money of the day has two decimals.

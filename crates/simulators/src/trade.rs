@@ -92,12 +92,17 @@ const POLLED: &str = "every = \"1s\"\n";
 /// What was sent is captured, what was cancelled let go, what came back given back.
 fn money_flows(manners: Manners, polled: &str) -> String {
     let trust = if manners.payment_is_read_back { "trust = \"refetch\"\n" } else { "" };
+    let complete = if manners.one_word_for_all {
+        "on = [\"order.updated\", \"order.paid\", \"order.fulfilled\"]\nwhen = { fulfilment_state = \"fulfilled\" }"
+    } else {
+        "on = [\"order.fulfilled\"]"
+    };
     let came_back = manners.came_back.map(|it| format!("when = {it}\n")).unwrap_or_default();
     format!(
         r#"
 [flows.capture]
 from = "shop"
-on = ["order.fulfilled"]
+{complete}
 to = "payments"
 do = "capture_payment"
 {trust}{RETRY}
@@ -116,27 +121,36 @@ do = "refund"
     )
 }
 
+const TO_SEND: &str = "cancelled_at = { exists = false }, payment_state = { in = [\"authorized\", \"paid\"] }, \
+                       fulfilment_state = \"unfulfilled\"";
+
 /// What is paid is booked, unless the buyer thinks better of it at once; what is booked is marked as sent, and the buyer sees
-/// where it is.
+/// where it is. Some carriers tell of our own bookings by webhook, too: those have no id of the order.
 fn parcel_flows(manners: Manners, till: Till<'_>, names_orders: bool) -> String {
     let named = if names_orders { "" } else { "when = { \"order.number\" = { exists = true } }\n" };
-    let ready = if till.is_provider() && !manners.held_is_paid { "order.created" } else { "order.paid" };
+    let ready = match (manners.one_word_for_all, till.is_provider()) {
+        (true, _) => "\"order.created\", \"order.updated\", \"order.paid\"",
+        // What is only held is never told as paid.
+        (false, true) => "\"order.created\"",
+        (false, false) => "\"order.paid\"",
+    };
     format!(
         r#"
 [flows.booking]
 from = "shop"
-on = ["{ready}"]
+on = [{ready}]
 to = "carrier"
 do = "book_shipment"
 lag = "1s"
 trust = "refetch"
-when = {{ cancelled_at = {{ exists = false }}, payment_state = {{ not_in = ["pending", "voided"] }} }}
+when = {{ {TO_SEND} }}
 {RETRY}
 [flows.sent]
 from = "carrier"
 on = ["shipment.created"]
 to = "shop"
 do = "create_fulfilment"
+when = {{ "order.id" = {{ exists = true }} }}
 {RETRY}
 [flows.tracking]
 from = "carrier"

@@ -1,5 +1,4 @@
 //! The simulated Bring over plain HTTP: what a shop asks, books and follows, and what it is told.
-#![cfg(feature = "bring")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use axum::{

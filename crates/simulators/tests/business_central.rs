@@ -1,5 +1,4 @@
 //! The simulated company over HTTP, as a connector and a receiver of notifications meet it.
-#![cfg(feature = "business_central")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use axum::{Router, body::Bytes, extract::State, http::Uri, response::IntoResponse as _, routing::post};

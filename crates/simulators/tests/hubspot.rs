@@ -1,5 +1,4 @@
 //! The simulated HubSpot account as the real connector meets it, and as plain HTTP does.
-#![cfg(feature = "hubspot")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod hub;

@@ -1,5 +1,4 @@
 //! The simulated Shipmondo account as the real connector meets it, and as plain HTTP does.
-#![cfg(feature = "shipmondo")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};

@@ -1,5 +1,4 @@
 //! The simulated WooCommerce shop as the real connector meets it, and as plain HTTP does.
-#![cfg(feature = "woocommerce")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod hub;

@@ -2,10 +2,10 @@
 //! confirmed; a GET asks whether the broker is there.
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use http::{HeaderMap, Method};
 use spindel_connect::{Auth, BoxFuture, Endpoint, Failure, Reply, Request, Transport};
 use spindel_queue::{Changes, ChangesError, Options};
+use std::time::Duration;
 
 /// Whether this endpoint is a broker's.
 pub fn is_broker(endpoint: &Endpoint) -> bool {
@@ -15,14 +15,14 @@ pub fn is_broker(endpoint: &Endpoint) -> bool {
 pub struct Bus(Changes);
 
 impl Bus {
-    /// The exchange is what the header `exchange` names.
-    pub fn new(connection: &str, endpoint: Endpoint) -> anyhow::Result<Self> {
+    /// The exchange is what the header `exchange` names. A call takes no longer than `timeout`.
+    pub fn new(connection: &str, endpoint: Endpoint, timeout: Duration) -> anyhow::Result<Self> {
         let password = match endpoint.auth {
             Auth::Password(secret) => Some(secret.expose().to_owned()),
             _ => None,
         };
         let mut options = Options::new(&endpoint.base_url, password)?;
-        options.ca = endpoint.ca;
+        (options.ca, options.answer_within) = (endpoint.ca, timeout);
         options.name = format!("spindel connection {connection}");
         let exchange = endpoint.headers.into_iter().find(|(name, _)| *name == "exchange").map(|(_, value)| value);
         let exchange = exchange.context("its connector names no exchange")?;
@@ -45,12 +45,13 @@ impl Bus {
 
 /// As if it were HTTP, so that the connector and the status table read it like any other.
 fn answer(done: Result<(), ChangesError>) -> Result<Reply, Failure> {
-    let reply = |status, body| Ok(Reply { status, headers: HeaderMap::new(), body });
+    let reply = |status, body: String| Ok(Reply { status, headers: HeaderMap::new(), body: body.into() });
     match done {
-        Ok(()) => reply(200, Bytes::new()),
-        Err(ChangesError::Refused(why)) => reply(404, Bytes::from_static(why.as_bytes())),
+        Ok(()) => reply(200, String::new()),
+        Err(error @ ChangesError::Refused(_)) => reply(404, error.to_string()),
+        Err(error @ ChangesError::Nacked) => reply(503, error.to_string()),
         Err(ChangesError::Unavailable(why)) => Err(Failure::NoConnection(why)),
-        Err(error @ ChangesError::Unknown) => Err(Failure::NoAnswer(error.to_string())),
+        Err(ChangesError::Unknown(why)) => Err(Failure::NoAnswer(why)),
     }
 }
 
@@ -63,34 +64,48 @@ impl Transport for Bus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     #[test]
     fn what_the_broker_says_is_read_like_http() {
         assert_eq!(answer(Ok(())).unwrap().status, 200);
         assert_eq!(answer(Err(ChangesError::Refused("no"))).unwrap().status, 404);
+        assert_eq!(answer(Err(ChangesError::Nacked)).unwrap().status, 503);
         let failed = |error| answer(Err(error)).unwrap_err();
-        assert!(matches!(failed(ChangesError::Unavailable("gone".into())), Failure::NoConnection(_)));
-        assert!(matches!(failed(ChangesError::Unknown), Failure::NoAnswer(_)));
+        assert_eq!(failed(ChangesError::Unavailable("gone".into())), Failure::NoConnection("gone".into()));
+        assert_eq!(failed(ChangesError::Unknown("cut".into())), Failure::NoAnswer("cut".into()));
+    }
+
+    fn bus(address: std::net::SocketAddr, timeout: Duration) -> Bus {
+        let settings = serde_json::json!({ "url": format!("AMQP://spindel@{address}"), "password": "p" });
+        let (_, endpoint) = (spindel_catalog::find("amqp").unwrap().connect)(settings).unwrap();
+        assert!(is_broker(&endpoint));
+        Bus::new("bus", endpoint, timeout).unwrap()
+    }
+
+    fn request(method: Method) -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert("message-id", http::HeaderValue::from_static("msg_1"));
+        let (path, body) = ("/order.created.shop".into(), Bytes::from_static(b"{}"));
+        Request { operation: "send_change", method, path, headers, body, cost: 1.0 }
     }
 
     #[tokio::test]
     async fn a_broker_that_is_away_is_no_connection_and_nothing_was_sent() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let settings = serde_json::json!({ "url": format!("amqp://spindel@{nobody}"), "password": "p" });
-        let (_, endpoint) = (spindel_catalog::find("amqp").unwrap().connect)(settings).unwrap();
-        assert!(is_broker(&endpoint));
-        let bus = Bus::new("bus", endpoint).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("message-id", http::HeaderValue::from_static("msg_1"));
-        let request = Request {
-            operation: "send_change",
-            method: Method::POST,
-            path: "/order.created.shop".into(),
-            headers,
-            body: Bytes::from_static(b"{}"),
-            cost: 1.0,
-        };
-        let failed = bus.send(&request).await.unwrap_err();
+        let failed = bus(nobody, Duration::from_secs(10)).send(&request(Method::POST)).await.unwrap_err();
         assert!(matches!(failed, Failure::NoConnection(_)), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_never_speaks_is_waited_for_no_longer_than_the_connection_says() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bus = bus(silent.local_addr().unwrap(), Duration::from_millis(300));
+        for method in [Method::POST, Method::GET] {
+            let begun = std::time::Instant::now();
+            let failed = bus.send(&request(method)).await.unwrap_err();
+            assert!(matches!(failed, Failure::NoConnection(_)), "{failed}");
+            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        }
     }
 }

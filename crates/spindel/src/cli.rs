@@ -102,16 +102,16 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 1042, value_name = "SEED")]
     pub seed: u64,
     /// The simulated shop
-    #[arg(long, value_enum, default_value_t = ShopKind::Shopify, value_name = "VENDOR")]
+    #[arg(long, value_enum, default_value_t, value_name = "VENDOR")]
     pub shop: ShopKind,
     /// The simulated ERP that gets the orders
-    #[arg(long, value_enum, default_value_t = ErpKind::Odoo, value_name = "VENDOR")]
+    #[arg(long, value_enum, default_value_t, value_name = "VENDOR")]
     pub erp: ErpKind,
     /// The simulated payment provider: captures what is sent, lets go of what is cancelled, gives back what comes back
-    #[arg(long, value_enum, default_value_t = PaymentsKind::None, value_name = "VENDOR")]
+    #[arg(long, value_enum, default_value_t, value_name = "VENDOR")]
     pub payments: PaymentsKind,
     /// The simulated carrier: booked for every paid order, and followed until the parcel has arrived
-    #[arg(long, value_enum, default_value_t = ShippingKind::None, value_name = "VENDOR")]
+    #[arg(long, value_enum, default_value_t, value_name = "VENDOR")]
     pub shipping: ShippingKind,
     /// Leave after the account; exit code 1 when an order, a payment or a parcel is lost, doubled or wrong
     #[arg(long)]

@@ -5,7 +5,7 @@ use crate::{PollError, Poller, poll::polls};
 use jiff::SignedDuration;
 use spindel_connect::Cursor;
 use spindel_engine::Account;
-use spindel_model::{Cause, EntityKind, Timestamp};
+use spindel_model::{Cause, Change, EntityKind, Flow, FulfilmentState, PaymentState, Record, Timestamp, Topic};
 use spindel_store::{EventFilter, Store, StoreError};
 
 /// How much is asked for again from before the last event: clocks differ, and vendors are late.
@@ -71,7 +71,7 @@ impl Poller {
         for kind in self.told_of(&account.name) {
             let cursor = account.connection.poll_since(kind, since).filter(|_| polls(account, kind));
             let new = match cursor {
-                Some(cursor) => self.gap(account, kind, cursor).await?,
+                Some(cursor) => self.gap(account, kind, cursor, since).await?,
                 // A carrier is asked about each parcel that is under way.
                 None if kind == EntityKind::Shipment && account.connection.tracks().is_some() => {
                     self.follow_parcels(account).await?
@@ -95,10 +95,13 @@ impl Poller {
     }
 
     /// From a cursor on that is no part of any regular poll.
-    async fn gap(&self, account: &Account, kind: EntityKind, cursor: Cursor) -> Result<usize, PollError> {
+    async fn gap(&self, account: &Account, kind: EntityKind, cursor: Cursor, since: Timestamp) -> Result<usize, PollError> {
+        let wiring = self.engine.wiring();
+        let flows: Vec<&Flow> = wiring.flows.iter().map(|it| &**it).filter(|flow| flow.from == account.name).collect();
+        let tell = |change: Change| told_to_all(&flows, change, since);
         let (mut all, mut from) = (0, Some(cursor));
         while from.is_some() {
-            let round = self.pages(account, kind, from, &format!("gap {kind}")).await?;
+            let round = self.pages(account, kind, from, &format!("gap {kind}"), tell).await?;
             all += round.new;
             from = round.left;
         }
@@ -116,5 +119,109 @@ impl Poller {
             }
         }
         kinds
+    }
+}
+
+/// A poll tells how things stand, where webhooks tell each thing that happens. So that no flow is left out that waits for one of
+/// these, a change is told by further topics that are true of it.
+fn told_to_all(flows: &[&Flow], change: Change, since: Timestamp) -> Vec<Change> {
+    let mut topics = vec![change.topic];
+    for flow in flows {
+        if !flow.on.iter().any(|topic| topics.contains(topic)) {
+            topics.extend(flow.on.iter().find(|topic| holds(**topic, &change, since)));
+        }
+    }
+    topics.into_iter().map(|topic| Change { topic, ..change.clone() }).collect()
+}
+
+fn holds(topic: Topic, change: &Change, since: Timestamp) -> bool {
+    match (topic, &change.record) {
+        (_, Record::Deleted) => false,
+        (Topic::OrderUpdated, _) => change.entity.kind == EntityKind::Order,
+        (Topic::OrderCreated, Record::Order(order)) => order.placed_at >= since,
+        (Topic::OrderPaid, Record::Order(order)) => order.payment_state == PaymentState::Paid,
+        (Topic::OrderFulfilled, Record::Order(order)) => order.fulfilment_state == FulfilmentState::Fulfilled,
+        (Topic::OrderCancelled, Record::Order(order)) => order.cancelled_at.is_some(),
+        // When these came into being is not told.
+        (
+            Topic::ProductCreated
+            | Topic::ProductUpdated
+            | Topic::CustomerCreated
+            | Topic::CustomerUpdated
+            | Topic::ShipmentCreated
+            | Topic::ShipmentUpdated
+            | Topic::DisputeCreated
+            | Topic::DisputeUpdated
+            | Topic::PayoutCreated
+            | Topic::PayoutUpdated,
+            _,
+        ) => topic.entity() == change.entity.kind,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spindel_model::{ActionKind, EntityRef, Filter, RetryPolicy, Trust, Version, specimen};
+    use std::time::Duration;
+
+    fn flow(on: &[Topic]) -> Flow {
+        Flow {
+            name: "orders".into(),
+            from: "shop".into(),
+            on: on.to_vec(),
+            to: "erp".into(),
+            action: ActionKind::PushOrder,
+            when: Filter::default(),
+            lag: Duration::ZERO,
+            trust: Trust::Payload,
+            every: None,
+            attributes: Default::default(),
+            map: None,
+            retry: RetryPolicy::default(),
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Placed at ten o'clock, and listed as updated.
+    fn order(payment_state: PaymentState) -> Change {
+        let Record::Order(mut order) = specimen(EntityKind::Order) else { panic!("a specimen of an order is an order") };
+        (order.placed_at, order.payment_state, order.cancelled_at) = (at("2026-11-20T10:00:00Z"), payment_state, None);
+        order.fulfilment_state = FulfilmentState::Unfulfilled;
+        let entity = EntityRef::new(EntityKind::Order, "1");
+        Change { topic: Topic::OrderUpdated, entity, version: Version(1), record: Record::Order(order) }
+    }
+
+    fn told(on: &[&[Topic]], change: Change, since: &str) -> Vec<Topic> {
+        let flows: Vec<Flow> = on.iter().map(|on| flow(on)).collect();
+        told_to_all(&flows.iter().collect::<Vec<_>>(), change, at(since)).into_iter().map(|it| it.topic).collect()
+    }
+
+    #[test]
+    fn every_flow_is_told_once_of_what_is_true_and_none_of_what_is_not() {
+        use Topic::{OrderCancelled, OrderCreated, OrderPaid, OrderUpdated};
+        const BEFORE: &str = "2026-11-20T09:00:00Z";
+        for (on, since, payment, expected) in [
+            (vec![&[OrderUpdated][..]], BEFORE, PaymentState::Paid, vec![OrderUpdated]),
+            (vec![&[OrderCreated, OrderUpdated]], BEFORE, PaymentState::Paid, vec![OrderUpdated]),
+            (vec![&[OrderCreated]], BEFORE, PaymentState::Paid, vec![OrderUpdated, OrderCreated]),
+            (vec![&[OrderCreated], &[OrderCreated, OrderPaid]], BEFORE, PaymentState::Paid, vec![OrderUpdated, OrderCreated]),
+            (vec![&[OrderPaid], &[OrderCancelled]], BEFORE, PaymentState::Paid, vec![OrderUpdated, OrderPaid]),
+            (vec![&[OrderPaid]], BEFORE, PaymentState::Pending, vec![OrderUpdated]),
+            (vec![&[OrderCreated]], "2026-11-20T11:00:00Z", PaymentState::Paid, vec![OrderUpdated]),
+        ] {
+            assert_eq!(told(&on, order(payment), since), expected, "{on:?} since {since}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_only_hinted_at_nothing_is_made_up() {
+        let nudge = Change { record: Record::Nudge, ..order(PaymentState::Paid) };
+        let on: [&[Topic]; 2] = [&[Topic::OrderCancelled], &[Topic::OrderPaid]];
+        assert_eq!(told(&on, nudge, "2026-11-20T09:00:00Z"), [Topic::OrderUpdated]);
     }
 }

@@ -141,7 +141,7 @@ impl Poller {
             return self.follow_parcels(account).await;
         }
         let cursor = self.store.cursor(from, kind.as_str()).await?.map(Cursor);
-        Ok(self.pages(account, kind, cursor, kind.as_str()).await?.new)
+        Ok(self.pages(account, kind, cursor, kind.as_str(), |change| vec![change]).await?.new)
     }
 
     pub(crate) async fn pages(
@@ -150,13 +150,14 @@ impl Poller {
         kind: EntityKind,
         mut cursor: Option<Cursor>,
         kept_as: &str,
+        tell: impl Fn(Change) -> Vec<Change>,
     ) -> Result<Round, PollError> {
         let from = account.name.as_str();
         let mut new = 0;
         for _ in 0..MOST_PAGES {
             let page = self.page(account, kind, cursor.as_ref()).await?;
             let moved = CursorMove { connection: from.to_owned(), kind: kept_as.to_owned(), cursor: page.cursor.0.clone() };
-            let events = page.changes.iter().map(|change| self.event(from, change)).collect();
+            let events = page.changes.into_iter().flat_map(&tell).map(|change| self.event(from, &change)).collect();
             let appended = self.store.append_page(events, moved).await?;
             new += appended.into_iter().filter(|it| self.announced(from, *it)).count();
             if !page.more || cursor.as_ref() == Some(&page.cursor) {

@@ -5,9 +5,11 @@ pub mod conformance;
 pub mod proxy;
 #[cfg(feature = "queue")]
 pub mod queue;
+mod request;
 pub mod script;
 #[cfg(feature = "store")]
 pub mod store;
 mod subset;
 
+pub use request::post;
 pub use subset::subset;

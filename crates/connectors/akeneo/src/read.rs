@@ -7,8 +7,8 @@ use crate::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use spindel_connect::{Api, CallError, ParseError, Read};
-use spindel_model::{ErrorClass, Product, Timestamp};
+use spindel_connect::{Api, CallError, Read};
+use spindel_model::{Product, Timestamp};
 use std::collections::BTreeMap;
 use url::form_urlencoded::Serializer;
 
@@ -27,10 +27,10 @@ impl Read<Product> for Akeneo {
         }
         let query = "with_attribute_options=true&with_completenesses=true";
         let path = format!("{API}products-uuid/{}?{query}", segment(id));
-        let Some(item) = found(api.get(OPERATION, path).fetch::<Item>().await)? else { return Ok(None) };
+        let Some(item) = api.get(OPERATION, path).find::<Item>().await? else { return Ok(None) };
         match &item.parent {
             Some(parent) => desk.product_of(parent).await,
-            None => self.simple(&item).map(Some).map_err(misfit(OPERATION)),
+            None => self.simple(&item).map(Some).map_err(CallError::misfit(OPERATION)),
         }
     }
 }
@@ -109,7 +109,7 @@ impl<'a> Desk<'a> {
             true => Vec::new(),
             false => self.axes(&model).await?,
         };
-        self.akeneo.with_variants(&model, updated, &axes, &items).map_err(misfit(self.operation))
+        self.akeneo.with_variants(&model, updated, &axes, &items).map_err(CallError::misfit(self.operation))
     }
 
     /// When a model between this one and its variants changed last.
@@ -122,7 +122,7 @@ impl<'a> Desk<'a> {
     }
 
     async fn model(&self, code: &str) -> Result<Option<Model>, CallError> {
-        found(self.api.get(self.operation, format!("{API}product-models/{}", segment(code))).fetch().await)
+        self.api.get(self.operation, format!("{API}product-models/{}", segment(code))).find().await
     }
 
     async fn axes(&mut self, model: &Model) -> Result<Vec<Axis>, CallError> {
@@ -185,20 +185,6 @@ fn path(resource: &str, query: &[(&str, &str)]) -> String {
 pub(crate) fn below(operation: &'static str, link: &str) -> Result<String, CallError> {
     let at = link.find(API).ok_or_else(|| CallError::unexpected(operation, "the link to the next page leads elsewhere"))?;
     Ok(link[at..].to_owned())
-}
-
-/// `None` for what is not there (any more).
-pub(crate) fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match result {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// A value that is not of the type that the settings take it for: somebody must change either.
-pub(crate) fn misfit(operation: &'static str) -> impl Fn(ParseError) -> CallError {
-    move |error| CallError::data(operation, error.to_string())
 }
 
 #[cfg(test)]

@@ -212,14 +212,10 @@ fn older_changes(batch: Batch) -> Result<Vec<Change>, ParseError> {
 /// Completeness and the like decide whether a product is shown, so everything but its end is a change of it.
 fn about(what: &str, id: String, version: Version) -> Change {
     match what {
-        "created" => change(Topic::ProductCreated, id, version, Record::Nudge),
-        "deleted" => change(Topic::ProductDeleted, id, version, Record::Deleted),
-        _ => change(Topic::ProductUpdated, id, version, Record::Nudge),
+        "created" => Change::new(Topic::ProductCreated, id, version, Record::Nudge),
+        "deleted" => Change::new(Topic::ProductDeleted, id, version, Record::Deleted),
+        _ => Change::new(Topic::ProductUpdated, id, version, Record::Nudge),
     }
-}
-
-pub(crate) fn change(topic: Topic, id: String, version: Version, record: Record) -> Change {
-    Change { topic, entity: EntityRef::new(EntityKind::Product, id), version, record }
 }
 
 fn model_id(code: &str) -> String {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use serde_json::json;
 use spindel_connect::{Connector, Incoming, Proof, Receive, Unproven};
 use spindel_connector_akeneo::Akeneo;
@@ -36,17 +36,7 @@ fn proof(secrets: &[&str]) -> Proof {
 }
 
 fn incoming(body: &'static str, headers: &[(&'static str, &str)]) -> Incoming {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(*name, HeaderValue::from_str(value).unwrap());
-    }
-    Incoming {
-        method: Method::POST,
-        uri: "/in/pim".into(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: Bytes::from_static(body.as_bytes()),
-    }
+    spindel_testkit::post("/in/pim", headers, body)
 }
 
 /// As the Event Platform sends it, with both secrets.

@@ -6,7 +6,7 @@ mod settings;
 pub use settings::Config;
 
 use spindel_connect::{
-    Ability, Api, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Reply, Verdict, fixtures, performs,
+    Ability, Api, CallError, ConfigError, Connector, Effect, Endpoint, Fixture, Info, Kind, Reply, Verdict, fixtures, performs,
 };
 use spindel_model::{ErrorClass, SendChange};
 
@@ -21,18 +21,21 @@ impl Connector for Amqp {
     };
     type Config = Config;
     const ABILITIES: &'static [Ability<Self>] = &[performs::<SendChange, Self>()];
-    const FIXTURES: &'static [Fixture] = fixtures!["config", "send_change", "send_change_refused"];
+    const FIXTURES: &'static [Fixture] = fixtures!["config", "send_change", "send_change_not_kept", "send_change_refused"];
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         Ok((Self, config.endpoint()?))
     }
 
-    /// The broker gives a reason in words; the transport hands it over as a 404.
+    /// The reason is in words. The transport hands it over as a 404 where no other try helps, and as a 503 where the broker
+    /// could not keep the message now; of several queues that are bound for it, some may have it then.
     fn refine(reply: &Reply) -> Option<Verdict> {
-        (reply.status == 404).then(|| {
-            let why: String = String::from_utf8_lossy(&reply.body).chars().take(300).collect();
-            Verdict::new(ErrorClass::Config, format!("the broker refuses it: {why}; mend `exchange` or the user's permissions"))
-        })
+        let why: String = String::from_utf8_lossy(&reply.body).chars().take(300).collect();
+        match reply.status {
+            404 => Some(Verdict::new(ErrorClass::Config, format!("{why}; mend `exchange` or the connection's name"))),
+            503 => Some(Verdict { effect: Effect::Unknown, ..Verdict::new(ErrorClass::Transient, why) }),
+            _ => None,
+        }
     }
 
     /// A message would be seen by everybody who listens, so nothing is published: the transport only connects.

@@ -54,7 +54,9 @@ impl Config {
         if exchange.chars().any(|it| !it.is_ascii_graphic()) {
             return problem("exchange", "only visible ASCII characters, without spaces");
         }
-        let endpoint = Endpoint::new(self.url.trim_end_matches('/'), Auth::Password(self.password)).header("exchange", exchange);
+        // As it was read, so that nobody else reads another scheme out of it.
+        let endpoint =
+            Endpoint::new(url.as_str().trim_end_matches('/'), Auth::Password(self.password)).header("exchange", exchange);
         Ok(match self.ca {
             Some(ca) => endpoint.ca(ca),
             None => endpoint,
@@ -78,6 +80,12 @@ mod tests {
         assert_eq!(endpoint.base_url, "amqp://spindel@broker.example.com");
         assert_eq!(endpoint.headers, [("exchange", "spindel.changes".to_owned())]);
         assert!(matches!(endpoint.auth, Auth::Password(it) if it.expose() == "p"));
+    }
+
+    #[test]
+    fn a_scheme_may_be_written_in_any_case() {
+        let endpoint = endpoint(json!({ "url": "AMQPS://spindel@broker.example.com/Shop", "password": "p" }));
+        assert_eq!(endpoint.unwrap_or_else(|it| panic!("{it}")).base_url, "amqps://spindel@broker.example.com/Shop");
     }
 
     #[test]

@@ -1,24 +1,33 @@
 //! Bring (Posten): what its APIs for rates, pick-up points, booking, tracking and events say, and how to say things to it.
 
-mod book;
 mod label;
+mod perform;
 mod pickup;
 mod quote;
 mod receive;
 mod reply;
-mod settings;
 mod track;
 mod wire;
 
-use jiff::{civil::Time, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use settings::{HandIn, ParcelDefaults, Prices, Sender};
 use spindel_connect::{
     Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Secrets,
-    Verdict, finds_pickup_points, fixtures, performs, quotes, reads, receives, tracks,
+    Verdict,
+    carrier::{HandIn, ParcelDefaults, Sender},
+    finds_pickup_points, fixtures, performs, quotes, reads, receives, tracks,
 };
 use spindel_model::{BookShipment, Shipment};
+
+/// Which price a checkout is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Prices {
+    /// That of the customer's agreement.
+    #[default]
+    Agreed,
+    List,
+}
 
 /// One customer of Bring.
 pub struct Bring {
@@ -126,13 +135,15 @@ impl Connector for Bring {
                 return Err(ConfigError::new(field, "is empty; Mybring shows it under the user's settings"));
             }
         }
-        config.sender.check()?;
+        // Bring takes no more in any line of an address.
+        config.sender.check(Some(35))?;
         let language = config.language.unwrap_or_else(|| "no".to_owned()).to_ascii_lowercase();
         if !["no", "se", "dk", "en"].contains(&language.as_str()) {
             return Err(ConfigError::new("language", "expected `no`, `se`, `dk` or `en`"));
         }
-        let base_url = checked(config.base_url.as_deref().unwrap_or("https://api.bring.com"), "base_url")?;
-        let client_url = checked(&config.client_url, "client_url")?;
+        let base_url = config.base_url.as_deref().unwrap_or("https://api.bring.com");
+        let base_url = spindel_connect::base_url("base_url", base_url, "https://api.bring.com")?;
+        let client_url = spindel_connect::base_url("client_url", &config.client_url, "https://shop.example.no")?;
         let endpoint = Endpoint::new(base_url.clone(), Auth::Header("x-mybring-api-key", config.api_key))
             .header("x-mybring-api-uid", config.api_uid)
             .header("x-bring-client-url", client_url)
@@ -144,7 +155,7 @@ impl Connector for Bring {
             service: config.service,
             sender: config.sender,
             parcel: config.parcel,
-            hand_in: hand_in(config.hand_in.as_deref(), config.time_zone.as_deref())?,
+            hand_in: HandIn::new(config.hand_in.as_deref(), config.time_zone.as_deref().unwrap_or("Europe/Oslo"))?,
             prices: config.prices,
             language,
             notify: config.notify.unwrap_or(true),
@@ -170,21 +181,6 @@ impl Connector for Bring {
         }
         Ok(format!("customer number {}: {services} services can be booked", self.customer_number))
     }
-}
-
-fn checked(text: &str, field: &'static str) -> Result<String, ConfigError> {
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new(field, "expected an address, as in `https://shop.example.no`")),
-    }
-}
-
-fn hand_in(time: Option<&str>, zone: Option<&str>) -> Result<HandIn, ConfigError> {
-    let time = time.unwrap_or("15:00").parse::<Time>();
-    let time = time.map_err(|_| ConfigError::new("hand_in", "expected hour and minute, as in `15:00`"))?;
-    let zone = TimeZone::get(zone.unwrap_or("Europe/Oslo"));
-    let zone = zone.map_err(|_| ConfigError::new("time_zone", "expected a name of the IANA list, as in `Europe/Oslo`"))?;
-    Ok(HandIn { time, zone })
 }
 
 #[cfg(test)]

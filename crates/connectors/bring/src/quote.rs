@@ -1,6 +1,6 @@
 //! Rates with delivery dates from the Shipping Guide, for the services of the settings in one call.
 
-use crate::{Bring, settings::Prices, wire};
+use crate::{Bring, Prices, wire};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use spindel_connect::{Api, CallError, Quote};

@@ -2,7 +2,7 @@
 
 use crate::{Bring, wire};
 use spindel_connect::{ParseError, Proof, Receive, Secret, Verified};
-use spindel_model::{Change, EntityKind, EntityRef, Record, Topic};
+use spindel_model::{Change, Record, Topic};
 
 impl Receive for Bring {
     /// Bring signs nothing; it sends the headers that a webhook was registered with.
@@ -27,12 +27,7 @@ impl Receive for Bring {
         let Some(id) = named else {
             return Err(ParseError::Content("the event names neither a shipment nor a package".to_owned()));
         };
-        Ok(vec![Change {
-            topic: Topic::ShipmentUpdated,
-            entity: EntityRef::new(EntityKind::Shipment, id),
-            version: it.created.into(),
-            // A fixed secret vouches for the sender and not for the body, which does not name the order either.
-            record: Record::Nudge,
-        }])
+        // A fixed secret vouches for the sender and not for the body, which does not name the order either.
+        Ok(vec![Change::new(Topic::ShipmentUpdated, id, it.created, Record::Nudge)])
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::{Bring, label::tracking_page, wire};
 use spindel_connect::{Api, CallError, Parcel, Read, Track};
-use spindel_model::{
-    Change, EntityKind, EntityRef, ErrorClass, OrderRef, Record, Shipment, ShipmentState, Timestamp, Topic, Tracking,
-};
+use spindel_model::{Change, ErrorClass, OrderRef, Shipment, ShipmentState, Timestamp, Topic, Tracking};
 
 const TRACK: &str = "track";
 const READ: &str = "read_shipment";
@@ -18,7 +16,8 @@ impl Track for Bring {
         for parcel in parcels {
             let found = self.tracked(api, TRACK, &parcel.number).await?;
             let Some(consignment) = found.iter().find(|it| it.has(&parcel.number)) else { continue };
-            changes.push(change(shipment(consignment, &parcel.shipment, parcel.order.clone(), api.now())));
+            let shipment = shipment(consignment, &parcel.shipment, parcel.order.clone(), api.now());
+            changes.push(Change::shipment(Topic::ShipmentUpdated, shipment));
         }
         Ok(changes)
     }
@@ -36,15 +35,6 @@ impl Read<Shipment> for Bring {
 fn order_of(reference: &str) -> OrderRef {
     let number = reference.rsplit_once('@').map_or(reference, |(number, _)| number).trim();
     OrderRef { id: None, number: (!number.is_empty()).then(|| number.to_owned()) }
-}
-
-fn change(shipment: Shipment) -> Change {
-    Change {
-        topic: Topic::ShipmentUpdated,
-        entity: EntityRef::new(EntityKind::Shipment, shipment.id.as_str()),
-        version: shipment.updated_at.into(),
-        record: Record::Shipment(Box::new(shipment)),
-    }
 }
 
 impl Bring {

@@ -21,18 +21,7 @@ fn bring(secret: Value, extra: Value) -> Bring {
 }
 
 fn check(proof: &Proof, headers: &[(&'static str, &[u8])], body: impl Into<Bytes>) -> Result<Verified, Unproven> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(*name, http::HeaderValue::from_bytes(value).unwrap());
-    }
-    let incoming = Incoming {
-        method: http::Method::POST,
-        uri: "/in/bring".into(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: body.into(),
-    };
-    proof.check(incoming, "2026-11-20T10:00:00Z".parse().unwrap())
+    proof.check(spindel_testkit::post("/in/bring", headers, body), "2026-11-20T10:00:00Z".parse().unwrap())
 }
 
 #[test]

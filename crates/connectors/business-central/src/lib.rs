@@ -53,7 +53,7 @@ pub struct Config {
     currency: String,
     /// Currency in which orders are booked: the shop's own (`shop`) or the one the buyer saw (`presentment`)
     #[serde(default)]
-    #[schemars(with = "Books")]
+    #[schemars(with = "spindel_connect::Books")]
     book_in: BookIn,
     /// Whether the customers of web orders have prices including VAT in Business Central; only the first guess, orders tell
     #[serde(default)]
@@ -125,15 +125,6 @@ enum Customers {
     #[default]
     Each,
     One,
-}
-
-/// The schema of [`BookIn`], which the model leaves to those who offer it as a setting.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code)]
-enum Books {
-    Shop,
-    Presentment,
 }
 
 fn production() -> String {
@@ -287,11 +278,7 @@ fn base_url(config: &Config) -> Result<String, ConfigError> {
     let Some(url) = &config.url else {
         return Ok(format!("https://api.businesscentral.dynamics.com/v2.0/{}/{}/api/v2.0", config.tenant, config.environment));
     };
-    let rest = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    if rest.is_none_or(|rest| rest.trim_matches('/').is_empty()) {
-        return Err(ConfigError::new("url", "expected an address such as `https://erp.example.com:7048/BC/api/v2.0`"));
-    }
-    Ok(url.trim_end_matches('/').to_owned())
+    spindel_connect::base_url("url", url, "https://erp.example.com:7048/BC/api/v2.0")
 }
 
 fn grant(config: &Config) -> TokenGrant {

@@ -3,7 +3,7 @@
 use crate::{BusinessCentral, wire};
 use serde::de::DeserializeOwned;
 use spindel_connect::{Api, CallError, Read};
-use spindel_model::{Address, Consent, Currency, Customer, ErrorClass, Money, Price, Timestamp};
+use spindel_model::{Address, Consent, Currency, Customer, Money, Price, Timestamp};
 use uuid::Uuid;
 
 impl Read<Price> for BusinessCentral {
@@ -30,11 +30,7 @@ impl BusinessCentral {
         id: &str,
     ) -> Result<Option<T>, CallError> {
         let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-        match api.get(operation, self.path(&format!("{set}({id})"))).fetch().await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.class == ErrorClass::Gone => Ok(None),
-            Err(error) => Err(error),
-        }
+        api.get(operation, self.path(&format!("{set}({id})"))).find().await
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::{mark::Mark, problem};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+pub use spindel_connect::wire::Number;
 use spindel_connect::{Api, CallError, Effect, parse};
-use spindel_model::{Currency, Decimal, Exact, Timestamp};
+use spindel_model::{Currency, Exact, Timestamp};
 use std::collections::BTreeMap;
 
 // --- addresses
@@ -140,17 +141,6 @@ fn refused(operation: &'static str, status: u16, body: &str) -> CallError {
 }
 
 // --- values
-
-/// A decimal as a JSON number, written digit by digit.
-#[derive(Clone, Copy)]
-pub struct Number(pub Decimal);
-
-impl Serialize for Number {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = RawValue::from_string(self.0.normalize().to_string()).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
-    }
-}
 
 /// An empty code is the local currency.
 pub fn is_currency(code: &str, wanted: Currency, local: Currency) -> bool {
@@ -378,7 +368,7 @@ mod tests {
             assert_eq!(order.sales_order_lines[0].unit_price.0.to_string(), amount, "{code}");
             assert!(is_currency(&order.currency_code, code.parse().unwrap(), Currency::USD));
             let sent = serde_json::to_string(&Number(order.total_amount_including_tax.0)).unwrap();
-            assert_eq!(sent.parse::<Decimal>(), amount.parse());
+            assert_eq!(sent.parse::<spindel_model::Decimal>(), amount.parse());
         }
     }
 

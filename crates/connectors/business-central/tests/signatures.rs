@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use spindel_connect::{Connector, Incoming, Receive, Unproven, Verified};
 use spindel_connector_business_central::BusinessCentral;
@@ -21,13 +21,7 @@ fn erp(secrets: Value) -> BusinessCentral {
 }
 
 fn incoming(uri: &str, body: impl Into<Bytes>) -> Incoming {
-    Incoming {
-        method: Method::POST,
-        uri: uri.into(),
-        origin: "https://hooks.example.no".into(),
-        headers: HeaderMap::new(),
-        body: body.into(),
-    }
+    spindel_testkit::post::<&str>(uri, &[], body)
 }
 
 fn notification(state: Value) -> Value {

@@ -114,7 +114,7 @@ impl Connector for Hubspot {
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         let base_url = match &config.base_url {
-            Some(url) => checked_base_url(url)?,
+            Some(url) => spindel_connect::base_url("base_url", url, "http://127.0.0.1:9000")?,
             None => "https://api.hubapi.com".to_owned(),
         };
         let secrets = config.client_secret.all();
@@ -198,14 +198,6 @@ fn property(field: &str, name: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::new(field, "expected the internal name of a property, as in `spindel_order`"))
-}
-
-fn checked_base_url(text: &str) -> Result<String, ConfigError> {
-    let uri = text.parse::<http::Uri>().ok();
-    match uri.as_ref().and_then(http::Uri::scheme_str) {
-        Some("http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new("base_url", "expected an address, as in `http://127.0.0.1:9000`")),
-    }
 }
 
 #[cfg(test)]

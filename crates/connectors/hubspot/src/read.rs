@@ -2,7 +2,7 @@
 
 use crate::{CRM, Hubspot, wire::Object};
 use spindel_connect::{Api, CallError, Read};
-use spindel_model::{Address, Consent, ConsentState, Customer, ErrorClass};
+use spindel_model::{Address, Consent, ConsentState, Customer};
 
 const OPERATION: &str = "read_contact";
 const PROPERTIES: &str = "email,firstname,lastname,phone,company,address,zip,city,state,country,hs_email_optout";
@@ -12,13 +12,8 @@ impl Read<Customer> for Hubspot {
         if id.is_empty() || !id.bytes().all(|it| it.is_ascii_digit()) {
             return Ok(None);
         }
-        let read = api.get(OPERATION, format!("{CRM}/contacts/{id}?properties={PROPERTIES}")).fetch::<Object>().await;
-        match read {
-            Ok(contact) if contact.archived => Ok(None),
-            Ok(contact) => Ok(Some(customer(&contact))),
-            Err(error) if error.class == ErrorClass::Gone => Ok(None),
-            Err(error) => Err(error),
-        }
+        let read = api.get(OPERATION, format!("{CRM}/contacts/{id}?properties={PROPERTIES}")).find::<Object>().await?;
+        Ok(read.filter(|it| !it.archived).map(|it| customer(&it)))
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 use spindel_connect::{Connector, Incoming, Proof, Receive, Unproven};
 use spindel_connector_hubspot::Hubspot;
@@ -24,16 +24,8 @@ fn proof(secrets: &[&str]) -> Proof {
 }
 
 fn known() -> Incoming {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-hubspot-signature-v3", HeaderValue::from_static(SIGNATURE));
-    headers.insert("x-hubspot-request-timestamp", HeaderValue::from_static(TIME));
-    Incoming {
-        method: Method::POST,
-        uri: "/in/crm?a=b".into(),
-        origin: "https://hooks.example.no".into(),
-        headers,
-        body: Bytes::from_static(BODY.as_bytes()),
-    }
+    let headers = [("x-hubspot-signature-v3", SIGNATURE), ("x-hubspot-request-timestamp", TIME)];
+    spindel_testkit::post("/in/crm?a=b", &headers, BODY)
 }
 
 fn after(millis: i64) -> Timestamp {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spindel_connect::{
     Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Secrets,
-    Verdict, fixtures, performs, polls, reads, receives,
+    Verdict, base_url, fixtures, performs, polls, reads, receives,
 };
 use spindel_model::{
     AcknowledgePayment, CancelPayment, CapturePayment, Dispute, ErrorClass, ExtendAuthorization, OrderRef, Payout, RefundOrder,
@@ -218,8 +218,12 @@ impl Region {
 /// credentials of its own.
 fn addresses(config: &Config) -> Result<(String, String), ConfigError> {
     let global = if config.playground { "https://api-global.test.klarna.com" } else { "https://api-global.klarna.com" };
-    let base = address("base_url", config.base_url.as_deref(), config.region.host(config.playground))?;
-    let global = address("global_url", config.global_url.as_deref(), global)?;
+    let base = base_url(
+        "base_url",
+        config.base_url.as_deref().unwrap_or(config.region.host(config.playground)),
+        "https://api.klarna.com",
+    )?;
+    let global = base_url("global_url", config.global_url.as_deref().unwrap_or(global), "https://api-global.klarna.com")?;
     if config.api_key.is_some() && config.base_url.is_some() && config.global_url.is_none() {
         return Err(ConfigError::new("global_url", "is missing: with `base_url`, disputes are not read at Klarna itself either"));
     }
@@ -227,14 +231,6 @@ fn addresses(config: &Config) -> Result<(String, String), ConfigError> {
         return Err(ConfigError::new("global_url", "expected another address than `base_url`: each has its own credentials"));
     }
     Ok((base, global))
-}
-
-fn address(field: &'static str, set: Option<&str>, at_klarna: &str) -> Result<String, ConfigError> {
-    let url = set.unwrap_or(at_klarna).trim_end_matches('/');
-    match url.starts_with("https://") || url.starts_with("http://") {
-        true => Ok(url.to_owned()),
-        false => Err(ConfigError::new(field, "must begin with `https://`")),
-    }
 }
 
 fn check_credentials(config: &Config) -> Result<(), ConfigError> {

@@ -5,7 +5,7 @@ use crate::{
     wire::{self, dispute, order, payout},
 };
 use spindel_connect::{Api, CallError, Read};
-use spindel_model::{Dispute, ErrorClass, OrderRef, Payout, Transaction};
+use spindel_model::{Dispute, OrderRef, Payout, Transaction};
 
 const READ_TRANSACTION: &str = "read_transaction";
 const READ_DISPUTE: &str = "read_dispute";
@@ -22,7 +22,7 @@ impl Read<(OrderRef, Transaction)> for Klarna {
         let Some((order_id, which)) = order::movement(id).filter(|(order_id, _)| wire::is_id(order_id)) else {
             return Ok(None);
         };
-        let found = found(api.get(READ_TRANSACTION, wire::order_path(order_id)).fetch::<order::Order>().await)?;
+        let found = api.get(READ_TRANSACTION, wire::order_path(order_id)).find::<order::Order>().await?;
         Ok(found.and_then(|order| Some((order.reference(), order.transaction(which, self.playground)?))))
     }
 }
@@ -36,7 +36,7 @@ impl Read<Dispute> for Klarna {
         };
         let address = format!("{}/v4/payment/disputes/{id}", self.global_url);
         let call = api.get(READ_DISPUTE, address).header("authorization", &format!("Basic {}", key.expose()));
-        let Some(told) = found(call.fetch::<dispute::Told>().await)? else { return Ok(None) };
+        let Some(told) = call.find::<dispute::Told>().await? else { return Ok(None) };
         let whole = told.whole();
         whole.map(Some).ok_or_else(|| CallError::unexpected(READ_DISPUTE, "the dispute has no amount, reason or date"))
     }
@@ -46,18 +46,10 @@ impl Read<Payout> for Klarna {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Payout>, CallError> {
         let id = wire::checked(READ_PAYOUT, "a payout", id)?;
         let call = api.get(READ_PAYOUT, format!("/settlements/v1/payouts/{id}"));
-        match found(call.fetch::<payout::Settled>().await)? {
+        match call.find::<payout::Settled>().await? {
             Some(settled) => with_rows(api, READ_PAYOUT, &settled).await.map(Some),
             None => Ok(None),
         }
-    }
-}
-
-fn found<T>(read: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match read {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use spindel_connect::{Connector as _, Incoming, Receive as _, Secret, Unproven, Verified};
 use spindel_connector_klarna::Klarna;
 use spindel_model::{Record, Timestamp};
@@ -36,17 +34,7 @@ fn classic() -> Klarna {
 }
 
 fn incoming(uri: &str, headers: &[(&str, &[u8])], body: &[u8]) -> Incoming {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value).unwrap());
-    }
-    Incoming {
-        method: http::Method::POST,
-        uri: uri.to_owned(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: Bytes::copy_from_slice(body),
-    }
+    spindel_testkit::post(uri, headers, body.to_vec())
 }
 
 fn now() -> Timestamp {

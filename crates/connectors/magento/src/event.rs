@@ -1,6 +1,6 @@
 //! What the names of Commerce's events mean. Of what goes with them only ids and times are used: the record is read back.
 
-use crate::wire::{Amount, At, Id, order::Standing};
+use crate::wire::{Amount, Id, Utc, order::Standing};
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{Change, EntityRef, Record, Timestamp, Topic};
@@ -14,8 +14,8 @@ pub(crate) struct Fields {
     order_id: Option<Id>,
     parent_id: Option<Id>,
     state: Option<String>,
-    created_at: At,
-    updated_at: At,
+    created_at: Utc,
+    updated_at: Utc,
     total_paid: Amount,
     total_due: Option<Amount>,
 }

@@ -2,29 +2,25 @@
 
 use crate::{
     Magento,
-    search::{Position, Row},
+    search::{OVERLAP, Row, page, rows},
     wire::{customer, order, product, refund::CreditMemo, shipment::Shipment as WireShipment},
 };
 use jiff::SignedDuration;
-use spindel_connect::{Api, CallError, Cursor, Page, ParseError, Poll};
-use spindel_model::{Change, Customer, EntityRef, Order, Product, Record, Refund, Shipment, Timestamp, Topic, Version};
+use spindel_connect::{Api, CallError, Cursor, Page, ParseError, Poll, Round};
+use spindel_model::{Change, Customer, Order, Product, Record, Refund, Shipment, Timestamp, Topic};
 
 /// Without a cursor older ones are history: they were dealt with before Spindel came.
 const FIRST: SignedDuration = SignedDuration::from_hours(48);
 
-fn change(topic: Topic, id: &str, at: Timestamp, record: Record) -> Change {
-    Change { topic, entity: EntityRef::new(topic.entity(), id), version: Version::from(at), record }
-}
-
 /// It is read again, and fails where that is seen.
 fn nudge(topic: Topic, row: &Row) -> Change {
-    change(topic, &row.id, row.updated_at, Record::Nudge)
+    Change::new(topic, &row.id, row.updated_at, Record::Nudge)
 }
 
 impl Poll<Order> for Magento {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        let position = Position::read(cursor, now, Some(FIRST))?;
-        let rows = position.rows(api, "poll_orders", "orders").await?;
+        let round = Round::read(cursor, now, Some(FIRST))?;
+        let rows = rows(&round, api, "poll_orders", "orders").await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
             let read = || {
@@ -35,25 +31,25 @@ impl Poll<Order> for Magento {
                 changes.push(nudge(Topic::OrderUpdated, row));
                 continue;
             };
-            let is_new = position.is_new(made);
+            let is_new = made.is_some_and(|it| round.is_new(it, OVERLAP));
             // A new order that was paid meanwhile is both: whoever waits for one of the two must hear of it.
             let topics = [is_new.then_some(Topic::OrderCreated), (!is_new || topic != Topic::OrderUpdated).then_some(topic)];
             let record = || Record::Order(Box::new(order.clone()));
-            changes.extend(topics.into_iter().flatten().map(|topic| change(topic, &row.id, order.updated_at, record())));
+            changes.extend(topics.into_iter().flatten().map(|topic| Change::new(topic, &row.id, order.updated_at, record())));
         }
-        Ok(position.page(&rows, changes))
+        Ok(page(round, &rows, changes))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Position::since(at))
+        Some(Round::<i64>::since(at))
     }
 }
 
 impl Poll<Refund> for Magento {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_refunds";
-        let position = Position::read(cursor, now, Some(FIRST))?;
-        let rows = position.rows(api, OPERATION, "creditmemos").await?;
+        let round = Round::read(cursor, now, Some(FIRST))?;
+        let rows = rows(&round, api, OPERATION, "creditmemos").await?;
         let memos: Vec<(&Row, Result<CreditMemo, ParseError>)> = rows.iter().map(|row| (row, row.read())).collect();
         let ids = memos.iter().filter_map(|(_, memo)| memo.as_ref().ok()).map(|it| it.order_id.0.as_str());
         let orders = self.orders_of(api, OPERATION, ids).await?;
@@ -69,23 +65,25 @@ impl Poll<Refund> for Magento {
             }
             changes.push(match order.map(|order| memo.canonical(&self.shop, order)) {
                 // A remark that is added later does not make it another refund.
-                Some(Ok(refund)) => change(Topic::RefundCreated, &row.id, refund.created_at, Record::Refund(Box::new(refund))),
+                Some(Ok(refund)) => {
+                    Change::new(Topic::RefundCreated, &row.id, refund.created_at, Record::Refund(Box::new(refund)))
+                }
                 _ => nudge(Topic::RefundCreated, row),
             });
         }
-        Ok(position.page(&rows, changes))
+        Ok(page(round, &rows, changes))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Position::since(at))
+        Some(Round::<i64>::since(at))
     }
 }
 
 impl Poll<Shipment> for Magento {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_shipments";
-        let position = Position::read(cursor, now, Some(FIRST))?;
-        let rows = position.rows(api, OPERATION, "shipments").await?;
+        let round = Round::read(cursor, now, Some(FIRST))?;
+        let rows = rows(&round, api, OPERATION, "shipments").await?;
         let shipments: Vec<(&Row, Result<WireShipment, ParseError>)> = rows.iter().map(|row| (row, row.read())).collect();
         let ids = shipments.iter().filter_map(|(_, it)| it.as_ref().ok()).map(|it| it.order_id.0.as_str());
         let orders = self.orders_of(api, OPERATION, ids).await?;
@@ -95,60 +93,71 @@ impl Poll<Shipment> for Magento {
                 Some((wire.created_at.0, wire.canonical(orders.get(&wire.order_id.0)?).ok()?))
             };
             let Some((made, shipment)) = read() else { return nudge(Topic::ShipmentUpdated, row) };
-            let topic = if position.is_new(made) { Topic::ShipmentCreated } else { Topic::ShipmentUpdated };
-            change(topic, &row.id, shipment.updated_at, Record::Shipment(Box::new(shipment)))
+            let topic =
+                if made.is_some_and(|it| round.is_new(it, OVERLAP)) { Topic::ShipmentCreated } else { Topic::ShipmentUpdated };
+            Change::new(topic, &row.id, shipment.updated_at, Record::Shipment(Box::new(shipment)))
         });
         let changes = told.collect();
-        Ok(position.page(&rows, changes))
+        Ok(page(round, &rows, changes))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Position::since(at))
+        Some(Round::<i64>::since(at))
     }
 }
 
 impl Poll<Product> for Magento {
     /// A product with variants is read back: they stand in the list for themselves.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        let position = Position::read(cursor, now, None)?;
-        let rows = position.rows(api, "poll_products", "products").await?;
+        let round = Round::read(cursor, now, None)?;
+        let rows = rows(&round, api, "poll_products", "products").await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
             let Ok(product) = row.read::<product::Product>() else {
                 changes.push(nudge(Topic::ProductUpdated, row));
                 continue;
             };
-            let topic = if position.is_new(product.created_at.0) { Topic::ProductCreated } else { Topic::ProductUpdated };
+            let topic = if product.created_at.0.is_some_and(|it| round.is_new(it, OVERLAP)) {
+                Topic::ProductCreated
+            } else {
+                Topic::ProductUpdated
+            };
             changes.push(match product.canonical(&self.shop, &[], &[]) {
-                Ok(whole) if product.is_whole() => change(topic, &row.id, whole.updated_at, Record::Product(Box::new(whole))),
+                Ok(whole) if product.is_whole() => {
+                    Change::new(topic, &row.id, whole.updated_at, Record::Product(Box::new(whole)))
+                }
                 _ => nudge(topic, row),
             });
         }
-        Ok(position.page(&rows, changes))
+        Ok(page(round, &rows, changes))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Position::since(at))
+        Some(Round::<i64>::since(at))
     }
 }
 
 impl Poll<Customer> for Magento {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        let position = Position::read(cursor, now, None)?;
-        let rows = position.rows(api, "poll_customers", "customers/search").await?;
+        let round = Round::read(cursor, now, None)?;
+        let rows = rows(&round, api, "poll_customers", "customers/search").await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
             let Ok(customer) = row.read::<customer::Customer>() else {
                 changes.push(nudge(Topic::CustomerUpdated, row));
                 continue;
             };
-            let topic = if position.is_new(customer.created_at.0) { Topic::CustomerCreated } else { Topic::CustomerUpdated };
-            changes.push(change(topic, &row.id, row.updated_at, Record::Customer(Box::new(customer.into()))));
+            let topic = if customer.created_at.0.is_some_and(|it| round.is_new(it, OVERLAP)) {
+                Topic::CustomerCreated
+            } else {
+                Topic::CustomerUpdated
+            };
+            changes.push(Change::new(topic, &row.id, row.updated_at, Record::Customer(Box::new(customer.into()))));
         }
-        Ok(position.page(&rows, changes))
+        Ok(page(round, &rows, changes))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Position::since(at))
+        Some(Round::<i64>::since(at))
     }
 }

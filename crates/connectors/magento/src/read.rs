@@ -11,9 +11,9 @@ use crate::{
         shipment::Shipment as WireShipment,
     },
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use spindel_connect::{Api, CallError, ParseError, Read};
-use spindel_model::{Customer, ErrorClass, Order, Product, Refund, Shipment, StockLevel};
+use serde::Deserialize;
+use spindel_connect::{Api, CallError, Read};
+use spindel_model::{Customer, Order, Product, Refund, Shipment, StockLevel};
 use std::collections::BTreeMap;
 
 /// Variants of one product, and rows of a list that is asked for by its ids.
@@ -21,24 +21,7 @@ pub(crate) const MOST: usize = 300;
 
 /// An id that goes into a path: digits only.
 pub(crate) fn checked<'a>(operation: &'static str, id: &'a str) -> Result<&'a str, CallError> {
-    if !id.is_empty() && id.len() <= 20 && id.bytes().all(|it| it.is_ascii_digit()) {
-        return Ok(id);
-    }
-    Err(CallError::data(operation, "the id is not one of Magento: expected digits"))
-}
-
-/// What came cannot be understood: a person must look at the record.
-pub(crate) fn misfit(operation: &'static str) -> impl Fn(ParseError) -> CallError {
-    move |error| CallError::data(operation, error.to_string())
-}
-
-/// `None` where there is no such record.
-async fn found<T: DeserializeOwned>(call: spindel_connect::Call<'_>) -> Result<Option<T>, CallError> {
-    match call.fetch().await {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
-    }
+    spindel_connect::wire::digits(operation, "Magento", id)
 }
 
 /// A row of Multi Source Inventory.
@@ -54,7 +37,7 @@ pub(crate) struct SourceItem {
 
 impl Magento {
     pub(crate) async fn find_order(&self, api: &Api, operation: &'static str, id: &str) -> Result<Option<WireOrder>, CallError> {
-        found(api.get(operation, format!("/all/V1/orders/{}", checked(operation, id)?))).await
+        api.get(operation, format!("/all/V1/orders/{}", checked(operation, id)?)).find().await
     }
 
     /// The orders of these ids, by id.
@@ -91,7 +74,7 @@ impl Magento {
         if attribute.is_empty() || attribute.len() > 60 || !attribute.bytes().all(plain) {
             return Err(CallError::config(operation, "an attribute's code is made of letters, digits and `_` alone"));
         }
-        found(api.get(operation, format!("/all/V1/products/attributes/{attribute}"))).await
+        api.get(operation, format!("/all/V1/products/attributes/{attribute}")).find().await
     }
 }
 
@@ -99,7 +82,7 @@ impl Read<Order> for Magento {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Order>, CallError> {
         const OPERATION: &str = "read_order";
         let Some(it) = self.find_order(api, OPERATION, id).await? else { return Ok(None) };
-        it.canonical(&self.shop).map(Some).map_err(misfit(OPERATION))
+        it.canonical(&self.shop).map(Some).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -107,12 +90,12 @@ impl Read<Refund> for Magento {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Refund>, CallError> {
         const OPERATION: &str = "read_refund";
         let path = format!("/all/V1/creditmemo/{}", checked(OPERATION, id)?);
-        let Some(memo): Option<CreditMemo> = found(api.get(OPERATION, path)).await? else { return Ok(None) };
+        let Some(memo): Option<CreditMemo> = api.get(OPERATION, path).find().await? else { return Ok(None) };
         let Some(order) = self.find_order(api, OPERATION, &memo.order_id.0).await? else { return Ok(None) };
         if memo.is_cancelled() {
             return Ok(None);
         }
-        memo.canonical(&self.shop, &order).map(Some).map_err(misfit(OPERATION))
+        memo.canonical(&self.shop, &order).map(Some).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -120,9 +103,9 @@ impl Read<Shipment> for Magento {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Shipment>, CallError> {
         const OPERATION: &str = "read_shipment";
         let path = format!("/all/V1/shipment/{}", checked(OPERATION, id)?);
-        let Some(shipment): Option<WireShipment> = found(api.get(OPERATION, path)).await? else { return Ok(None) };
+        let Some(shipment): Option<WireShipment> = api.get(OPERATION, path).find().await? else { return Ok(None) };
         let Some(order) = self.find_order(api, OPERATION, &shipment.order_id.0).await? else { return Ok(None) };
-        shipment.canonical(&order).map(Some).map_err(misfit(OPERATION))
+        shipment.canonical(&order).map(Some).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -142,7 +125,7 @@ impl Read<Product> for Magento {
                 labels.extend(self.labels(api, OPERATION, &option).await?);
             }
         }
-        it.canonical(&self.shop, &variants, &labels).map(Some).map_err(misfit(OPERATION))
+        it.canonical(&self.shop, &variants, &labels).map(Some).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -150,7 +133,7 @@ impl Read<Customer> for Magento {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Customer>, CallError> {
         const OPERATION: &str = "read_customer";
         let path = format!("/all/V1/customers/{}", checked(OPERATION, id)?);
-        let it: Option<customer::Customer> = found(api.get(OPERATION, path)).await?;
+        let it: Option<customer::Customer> = api.get(OPERATION, path).find().await?;
         Ok(it.map(Into::into))
     }
 }

@@ -152,7 +152,7 @@ impl Event {
         if self.recipient_client_id.as_deref() != Some(client_id) {
             return Err(ParseError::Content("the event is for another client than `client_id`".to_owned()));
         }
-        let at = self.time.as_deref().and_then(wire::time);
+        let at = self.time.as_deref().and_then(wire::utc);
         let fields = self.data.or(self.event).and_then(|it| it.value);
         let Some(code) = self.code.as_deref().or(header) else { return Err(ParseError::Header(EVENT_CODE)) };
         meaning(code, &fields.unwrap_or_default(), at.map(whole))

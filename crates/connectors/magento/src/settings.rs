@@ -112,17 +112,12 @@ pub(crate) fn connect(config: Config) -> Result<(Magento, Endpoint), ConfigError
     Ok((magento, Endpoint::new(base_url, auth(config)?).limits(limits)))
 }
 
-fn checked_url(text: &str) -> Result<&str, ConfigError> {
-    let text = text.trim_end_matches('/');
-    let uri = text.parse::<http::Uri>().ok();
-    let known = matches!(uri.as_ref().and_then(http::Uri::scheme_str), Some("http" | "https"));
-    if !known || text.contains(['?', '#']) {
-        return Err(ConfigError::new("url", "expected the address of the shop, as in `https://shop.example.com`"));
-    }
-    if text.ends_with("/rest") || text.contains("/rest/") {
+fn checked_url(text: &str) -> Result<String, ConfigError> {
+    let url = spindel_connect::base_url("url", text, "https://shop.example.com")?;
+    if url.ends_with("/rest") || url.contains("/rest/") {
         return Err(ConfigError::new("url", "leave out `/rest` and what comes after it"));
     }
-    Ok(text)
+    Ok(url)
 }
 
 fn auth(config: Config) -> Result<Auth, ConfigError> {

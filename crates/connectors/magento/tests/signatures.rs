@@ -1,8 +1,7 @@
 //! How what comes in proves itself: the published examples, and what strangers and mistakes may make of them.
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
 use serde_json::{Value, json};
 use spindel_connect::{Connection, Incoming, Proof, Unproven, Verified, entry};
 use spindel_connector_magento::Magento;
@@ -52,17 +51,7 @@ fn webhooks() -> Value {
 }
 
 fn incoming(uri: &str, body: &[u8], headers: &[(&str, &str)]) -> Incoming {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
-    }
-    Incoming {
-        method: Method::POST,
-        uri: uri.into(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: Bytes::copy_from_slice(body),
-    }
+    spindel_testkit::post(uri, headers, body.to_vec())
 }
 
 fn event() -> Incoming {

@@ -8,8 +8,8 @@ mod wire;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spindel_connect::{
-    Ability, Api, Auth, CallError, ConfigError, Connector, Effect, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Verdict,
-    fixtures, performs, polls,
+    Ability, Api, Auth, Books, CallError, ConfigError, Connector, Effect, Endpoint, Fixture, Info, Kind, Limits, ProductKey,
+    Reply, Secret, Verdict, base_url, fixtures, performs, polls,
 };
 use spindel_model::{
     BookIn, CancelOrder, ErrorClass, Price, PushOrder, RecordPayment, RecordRefund, Shipment, StockLevel, UpsertCustomer,
@@ -60,23 +60,6 @@ pub struct Config {
     /// Confirm orders, so that they are delivered; `false` leaves quotations
     #[serde(default = "yes")]
     confirm: bool,
-}
-
-/// A product by its internal reference (text) or its id (number).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum ProductKey {
-    Id(i64),
-    Sku(String),
-}
-
-/// The schema of [`BookIn`], which the model leaves to those who offer it as a setting.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code)]
-enum Books {
-    Shop,
-    Presentment,
 }
 
 fn default_namespace() -> String {
@@ -139,7 +122,7 @@ impl Connector for Odoo {
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         check(&config)?;
-        let base_url = config.url.trim_end_matches('/').to_owned();
+        let base_url = base_url("url", &config.url, "https://erp.example.com")?;
         let mut endpoint = Endpoint::new(base_url, Auth::Bearer(config.api_key.clone()))
             // More at once only makes Odoo's own retries of conflicting transactions slower.
             .limits(Limits { parallel: 4, ..Limits::default() });
@@ -176,10 +159,6 @@ impl Connector for Odoo {
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {
-    let rest = ["https://", "http://"].iter().find_map(|scheme| config.url.strip_prefix(scheme));
-    if rest.is_none_or(|rest| rest.trim_matches('/').is_empty()) {
-        return Err(ConfigError::new("url", "expected an address such as `https://erp.example.com`"));
-    }
     if config.api_key.is_empty() {
         return Err(ConfigError::new("api_key", "is empty; make one in Odoo under Preferences, Account security"));
     }

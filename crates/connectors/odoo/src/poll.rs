@@ -8,9 +8,9 @@ use crate::{
     wire::{self, Picking, PricedProduct, Product, Quant, StockMove, Tax, Template},
 };
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use spindel_connect::{Api, CallError, Cursor, Page, Poll};
+use spindel_connect::{Api, CallError, Cursor, Page, Poll, Round};
 use spindel_model::{
     Change, Decimal, EntityKind, EntityRef, Money, OrderRef, Price, Record, Shipment, ShipmentLine, ShipmentState, StockLevel,
     Timestamp, Topic, Tracking, Version,
@@ -22,63 +22,16 @@ const PAGE: usize = 100;
 /// Rows that belong to the records of a page, fetched this many at a time.
 const PARTS: usize = 1000;
 
-/// Where a round stands.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Position {
-    /// Changed since then; `None` is from the beginning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    since: Option<Timestamp>,
-    /// Ids up to this one are done in this round; 0 begins a round.
-    #[serde(default)]
-    id: i64,
-    /// Where the next round begins: no later than this one began, by either clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    next: Option<Timestamp>,
-    /// When this round began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    began: Option<Timestamp>,
-}
-
-impl Position {
-    fn read(cursor: Option<&Cursor>, now: Timestamp) -> Result<Self, CallError> {
-        let Some(cursor) = cursor else { return Ok(Self { began: Some(now), ..Self::default() }) };
-        let mut position: Self = serde_json::from_str(&cursor.0)
-            .map_err(|_| CallError::data("poll", "the cursor is not one of this connector: clear it to begin again"))?;
-        if position.id == 0 {
-            position.began = Some(now);
-        }
-        Ok(position)
-    }
-
-    /// `since`, with overlap, as Odoo writes it.
-    fn from(&self) -> String {
-        let since = self.since.map(|it| it.checked_sub(OVERLAP).unwrap_or(it));
-        since.map_or_else(|| "1970-01-01 00:00:00".to_owned(), wire::time)
-    }
-
-    /// After a page whose rows are these.
-    fn after(mut self, rows: &[(i64, Timestamp)]) -> (Cursor, bool) {
-        let seen = rows.iter().map(|(_, at)| *at).max();
-        self.next = self.next.max(seen);
-        let more = rows.len() == PAGE;
-        if more {
-            self.id = rows.iter().map(|(id, _)| *id).max().unwrap_or(self.id);
-        } else {
-            let next = match (self.next, self.began) {
-                (Some(next), Some(began)) => Some(next.min(began)),
-                (next, _) => next,
-            };
-            self = Self { since: self.since.max(next), ..Self::default() };
-        }
-        (Cursor(serde_json::to_string(&self).unwrap_or_default()), more)
-    }
+/// `since`, with overlap, as Odoo writes it.
+fn from(round: &Round<i64>) -> String {
+    wire::time(round.looks_back(OVERLAP).unwrap_or_default())
 }
 
 impl Poll<StockLevel> for Odoo {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_stock";
-        let position = Position::read(cursor, now)?;
-        let changed = quants(api, json!([["write_date", ">=", position.from()], ["id", ">", position.id]]), PAGE).await?;
+        let round = Round::read(cursor, now, None)?;
+        let changed = quants(api, json!([["write_date", ">=", from(&round)], ["id", ">", round.id()]]), PAGE).await?;
         // Lots, packages and owners have rows of their own: the place's stock is the sum of them all.
         let all = all_quants(api, changed.iter().map(|it| it.product_id.0).collect()).await?;
         let skus = skus(api, OPERATION, changed.iter().map(|it| it.product_id.0)).await?;
@@ -109,8 +62,7 @@ impl Poll<StockLevel> for Odoo {
         });
         let changes = changes.collect();
         let rows: Vec<_> = changed.iter().map(|it| (it.id, it.write_date)).collect();
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        Ok(round.rows(changes, &rows, PAGE))
     }
 }
 
@@ -140,11 +92,11 @@ async fn all_quants(api: &Api, products: BTreeSet<i64>) -> Result<Vec<Quant>, Ca
 impl Poll<Price> for Odoo {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_prices";
-        let position = Position::read(cursor, now)?;
+        let round = Round::read(cursor, now, None)?;
         // A new price is written to the template and leaves the date of its variants as it was.
-        let from = position.from();
+        let since = from(&round);
         let domain =
-            json!([["id", ">", position.id], "|", ["write_date", ">=", from], ["product_tmpl_id.write_date", ">=", from]]);
+            json!([["id", ">", round.id()], "|", ["write_date", ">=", since], ["product_tmpl_id.write_date", ">=", since]]);
         let fields = ["default_code", "lst_price", "currency_id", "product_tmpl_id", "taxes_id", "write_date"];
         let products: Vec<PricedProduct> =
             wire::search(api, OPERATION, "product.product", domain, &fields, "id asc", PAGE).await?;
@@ -184,21 +136,20 @@ impl Poll<Price> for Odoo {
             });
         }
         let rows: Vec<_> = products.iter().map(|it| (it.id, changed_at(it))).collect();
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        Ok(round.rows(changes, &rows, PAGE))
     }
 }
 
 impl Poll<Shipment> for Odoo {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_shipments";
-        let position = Position::read(cursor, now)?;
+        let round = Round::read(cursor, now, None)?;
         let domain = json!([
             ["state", "=", "done"],
             ["picking_type_code", "=", "outgoing"],
             ["sale_id", "!=", false],
-            ["write_date", ">=", position.from()],
-            ["id", ">", position.id]
+            ["write_date", ">=", from(&round)],
+            ["id", ">", round.id()]
         ]);
         let fields =
             ["sale_id", "carrier_id", "carrier_tracking_ref", "carrier_tracking_url", "location_id", "date_done", "write_date"];
@@ -206,8 +157,7 @@ impl Poll<Shipment> for Odoo {
         let context = self.shipped(api, OPERATION, &pickings).await?;
         let changes = pickings.iter().filter_map(|it| context.change(it)).collect();
         let rows: Vec<_> = pickings.iter().map(|it| (it.id, it.write_date)).collect();
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        Ok(round.rows(changes, &rows, PAGE))
     }
 }
 
@@ -231,7 +181,8 @@ impl Odoo {
             delivery_status: Option<String>,
         }
         let orders = ids(pickings.iter().filter_map(|it| it.sale_id.as_ref()).map(|it| it.0));
-        let numbered: Vec<Numbered> = wire::read(api, operation, "sale.order", &orders, &["client_order_ref", "delivery_status"]).await?;
+        let numbered: Vec<Numbered> =
+            wire::read(api, operation, "sale.order", &orders, &["client_order_ref", "delivery_status"]).await?;
         let sent = numbered.iter().filter(|it| it.delivery_status.as_deref() == Some("full"));
         let complete = sent.map(|it| it.id).collect();
         let names = self.externals(api, operation, "sale.order", orders.iter().copied()).await?;
@@ -327,47 +278,4 @@ async fn skus(
 /// In order, and each once.
 fn ids(ids: impl Iterator<Item = i64>) -> Vec<i64> {
     ids.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn full_page(from: i64, changed: &str) -> Vec<(i64, Timestamp)> {
-        (from..from + PAGE as i64).map(|id| (id, at(changed))).collect()
-    }
-
-    #[test]
-    fn a_round_goes_on_by_id_and_the_next_one_looks_back_over_an_overlap() {
-        let began = at("2026-11-20T10:00:00Z");
-        let (cursor, more) = Position::read(None, began).unwrap().after(&full_page(1, "2026-11-20T09:00:00Z"));
-        assert!(more);
-        let second = Position::read(Some(&cursor), at("2026-11-20T10:01:00Z")).unwrap();
-        assert_eq!((second.id, second.since), (PAGE as i64, None));
-        let (cursor, more) = second.after(&[(200, at("2026-11-20T09:59:00Z"))]);
-        assert!(!more);
-        let next = Position::read(Some(&cursor), at("2026-11-20T10:05:00Z")).unwrap();
-        assert_eq!((next.id, next.from().as_str()), (0, "2026-11-20 09:54:00"));
-    }
-
-    #[test]
-    fn what_changed_while_a_long_round_ran_belongs_to_the_next_round() {
-        let began = at("2026-11-20T10:00:00Z");
-        let (cursor, _) = Position::read(None, began).unwrap().after(&full_page(1, "2026-11-20T09:00:00Z"));
-        let last = Position::read(Some(&cursor), at("2026-11-20T10:30:00Z")).unwrap();
-        let (cursor, _) = last.after(&[(200, at("2026-11-20T10:29:00Z"))]);
-        assert_eq!(Position::read(Some(&cursor), began).unwrap().from(), "2026-11-20 09:55:00");
-    }
-
-    #[test]
-    fn a_round_without_changes_does_not_move_the_cursor() {
-        let since = Position { since: Some(at("2026-11-20T09:00:00Z")), ..Position::default() };
-        let cursor = Cursor(serde_json::to_string(&since).unwrap());
-        let (after, more) = Position::read(Some(&cursor), at("2026-11-20T10:00:00Z")).unwrap().after(&[]);
-        assert_eq!((after, more), (Cursor(serde_json::to_string(&Position { began: None, ..since }).unwrap()), false));
-    }
 }

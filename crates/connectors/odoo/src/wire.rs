@@ -3,8 +3,9 @@
 use jiff::{civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+pub use spindel_connect::wire::Number;
 use spindel_connect::{Api, CallError};
-use spindel_model::{Decimal, ErrorClass, Exact, Timestamp};
+use spindel_model::{ErrorClass, Exact, Timestamp};
 
 /// Longest part of Odoo's message that is repeated.
 const KEPT_MESSAGE: usize = 300;
@@ -183,17 +184,6 @@ pub fn read_time(text: &str) -> Option<Timestamp> {
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
     read_time(&text).ok_or_else(|| serde::de::Error::custom("expected a time such as `2026-11-20 10:15:00`"))
-}
-
-/// A decimal as a JSON number, written digit by digit.
-#[derive(Clone, Copy)]
-pub struct Number(pub Decimal);
-
-impl Serialize for Number {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = serde_json::value::RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
-    }
 }
 
 /// An id in `[maps.*]`.

@@ -1,8 +1,7 @@
 //! Shipmondo: what its API (v3) and its webhooks say, and how to say things to it.
 
-mod book;
-mod cancel;
 mod find;
+mod perform;
 mod pickup;
 mod quote;
 mod receive;
@@ -12,13 +11,14 @@ mod subscribe;
 mod track;
 mod wire;
 
-use jiff::{civil::Time, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use settings::{HandIn, LabelFormat, ParcelDefaults, Sender, Service};
+use settings::{LabelFormat, Service};
 use spindel_connect::{
     Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Secrets,
-    Verdict, finds_pickup_points, fixtures, performs, quotes, receives, subscribes, tracks,
+    Verdict,
+    carrier::{HandIn, ParcelDefaults, Sender},
+    finds_pickup_points, fixtures, performs, quotes, receives, subscribes, tracks,
 };
 use spindel_model::{BookShipment, CancelShipment};
 
@@ -134,7 +134,7 @@ impl Connector for Shipmondo {
         if config.api_user.trim().is_empty() {
             return Err(ConfigError::new("api_user", "is empty; Shipmondo shows it under Settings, API, Access"));
         }
-        config.sender.check()?;
+        config.sender.check(None)?;
         for (index, service) in config.services.iter().enumerate() {
             service.check(index)?;
         }
@@ -142,7 +142,8 @@ impl Connector for Shipmondo {
         if webhook_keys.iter().any(|it| it.expose().len() < 32) {
             return Err(ConfigError::new("webhook_key", "is too short; HS256 needs 32 characters at least"));
         }
-        let base_url = base_url(config.base_url.as_deref())?;
+        let base_url = config.base_url.as_deref().unwrap_or("https://app.shipmondo.com/api/public/v3");
+        let base_url = spindel_connect::base_url("base_url", base_url, "https://sandbox.shipmondo.com/api/public/v3")?;
         // Shipmondo says nothing about its limits but that there are some.
         let endpoint = Endpoint::new(base_url, Auth::Basic(config.api_user, config.api_key)).limits(Limits {
             per_second: Some(5.0),
@@ -158,7 +159,7 @@ impl Connector for Shipmondo {
             parcel: config.parcel,
             label_format: config.label_format,
             nearest_pickup_point: config.nearest_pickup_point.unwrap_or(true),
-            hand_in: hand_in(config.hand_in.as_deref(), config.time_zone.as_deref())?,
+            hand_in: HandIn::new(config.hand_in.as_deref(), config.time_zone.as_deref().unwrap_or("Europe/Copenhagen"))?,
             test: config.test,
             webhook_keys,
             sent: find::Sent::default(),
@@ -174,22 +175,6 @@ impl Connector for Shipmondo {
         let account: wire::Account = api.get("probe", "/account/").fetch().await?;
         Ok(account.name)
     }
-}
-
-fn base_url(text: Option<&str>) -> Result<String, ConfigError> {
-    let text = text.unwrap_or("https://app.shipmondo.com/api/public/v3");
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new("base_url", "expected an address, as in `https://sandbox.shipmondo.com/api/public/v3`")),
-    }
-}
-
-fn hand_in(time: Option<&str>, zone: Option<&str>) -> Result<HandIn, ConfigError> {
-    let time = time.unwrap_or("15:00").parse::<Time>();
-    let time = time.map_err(|_| ConfigError::new("hand_in", "expected hour and minute, as in `15:00`"))?;
-    let zone = TimeZone::get(zone.unwrap_or("Europe/Copenhagen"));
-    let zone = zone.map_err(|_| ConfigError::new("time_zone", "expected a name of the IANA list, as in `Europe/Copenhagen`"))?;
-    Ok(HandIn { time, zone })
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! Rates on Shipmondo's own agreement, for the products of the settings in one call; delivery dates are of the settings.
 
-use crate::{
-    Shipmondo,
-    settings::{Service, working_days_after},
-    wire,
-};
+use crate::{Shipmondo, settings::Service, wire};
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use spindel_connect::{Api, CallError, Quote};
+use spindel_connect::{Api, CallError, Quote, carrier::working_days_after};
 use spindel_model::{Address, Currency, Money, Parcel, Rate, RateRequest};
 use std::str::FromStr;
 
@@ -17,7 +13,7 @@ impl Quote for Shipmondo {
     async fn quote(&self, api: &Api, request: &RateRequest) -> Result<Vec<Rate>, CallError> {
         let asked = self.quote_request(request)?;
         let quoted: Vec<wire::Quoted> = api.post(QUOTE, "/quotes/list").json(&asked).fetch().await?;
-        let handed_in = self.hand_in.next(api.now());
+        let handed_in = self.hand_in.next(api.now()).date();
         Ok(self.services.iter().filter_map(|it| rate(it, &quoted, handed_in)).collect())
     }
 }
@@ -33,7 +29,7 @@ impl Shipmondo {
         if self.services.is_empty() {
             return Err(CallError::config(QUOTE, "no `services` are set; name the products that a checkout is offered"));
         }
-        let grams = self.parcel.grams(Some(request.grams())).ok_or_else(|| {
+        let grams = self.parcel.whole_grams(Some(request.grams())).ok_or_else(|| {
             CallError::config(QUOTE, "the weight of the goods is not known; set `parcel.grams`, or weights in the shop")
         })?;
         let mut parcel = json!({ "quantity": 1, "weight": grams });

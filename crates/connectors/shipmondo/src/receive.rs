@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use http::StatusCode;
 use spindel_connect::{Answer, Incoming, ParseError, Proof, Receive, Secret, Verified};
-use spindel_model::{Change, EntityKind, EntityRef, OrderRef, Record, Shipment, ShipmentState, Topic};
+use spindel_model::{Change, OrderRef, Record, Shipment, ShipmentState, Topic};
 
 impl Receive for Shipmondo {
     /// The body is `{"data": "…"}` with a token signed by HS256; what is parsed is what the token says.
@@ -49,13 +49,7 @@ impl Receive for Shipmondo {
             // Genuine, and about something else.
             None => return Ok(Vec::new()),
         };
-        let change = |shipment: Shipment| Change {
-            topic,
-            entity: EntityRef::new(EntityKind::Shipment, shipment.id.as_str()),
-            version: shipment.updated_at.into(),
-            record: Record::Shipment(Box::new(shipment)),
-        };
-        Ok(shipment.map(change).into_iter().collect())
+        Ok(shipment.map(|it| Change::shipment(topic, it)).into_iter().collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Shipmondo, wire};
 use spindel_connect::{Api, CallError, Parcel, ParseError, Track};
-use spindel_model::{Change, EntityKind, EntityRef, ErrorClass, OrderRef, Record, Shipment, ShipmentState, Topic, Tracking};
+use spindel_model::{Change, ErrorClass, OrderRef, Shipment, ShipmentState, Topic, Tracking};
 use std::collections::BTreeMap;
 
 const TRACK: &str = "track";
@@ -37,7 +37,7 @@ impl Track for Shipmondo {
             if shipment.tracking.is_empty() {
                 shipment.tracking = parcels.iter().map(|it| Tracking { number: it.number.clone(), url: None }).collect();
             }
-            changes.push(change(shipment));
+            changes.push(Change::shipment(Topic::ShipmentUpdated, shipment));
         }
         Ok(changes)
     }
@@ -56,15 +56,6 @@ fn no_monitor() -> CallError {
     let problem = "Shipmondo does not answer where parcels are at this `base_url`; follow them by its webhooks instead: \
                    `Shipment Monitor/latest` and `Shipment Monitor/delivered`";
     CallError::config(TRACK, problem)
-}
-
-fn change(shipment: Shipment) -> Change {
-    Change {
-        topic: Topic::ShipmentUpdated,
-        entity: EntityRef::new(EntityKind::Shipment, shipment.id.as_str()),
-        version: shipment.updated_at.into(),
-        record: Record::Shipment(Box::new(shipment)),
-    }
 }
 
 /// `None` while the carrier has told nothing.

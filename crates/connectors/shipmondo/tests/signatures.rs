@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use http::HeaderMap;
 use serde_json::{Value, json};
 use spindel_connect::{Connector as _, Incoming, Proof, Receive as _, Secret, Unproven, Verified};
 use spindel_connector_shipmondo::Shipmondo;
@@ -36,15 +35,7 @@ fn check(proof: &Proof, body: impl Into<Bytes>) -> Result<Verified, Unproven> {
 }
 
 fn incoming(body: impl Into<Bytes>) -> Incoming {
-    let mut headers = HeaderMap::new();
-    headers.insert("SMD-Resource-Type".to_ascii_lowercase().parse::<http::HeaderName>().unwrap(), "Shipments".parse().unwrap());
-    Incoming {
-        method: http::Method::POST,
-        uri: "/in/shipmondo".into(),
-        origin: "https://hooks.example.no".into(),
-        headers,
-        body: body.into(),
-    }
+    spindel_testkit::post("/in/shipmondo", &[("SMD-Resource-Type", "Shipments")], body)
 }
 
 fn body(header: &str, claims: &str, signature: &str) -> String {

@@ -191,7 +191,7 @@ impl Connector for Shopify {
             return Err(ConfigError::new("client_secret", "is empty; every webhook would be refused"));
         }
         let base_url = match &config.base_url {
-            Some(url) => checked_base_url(url)?,
+            Some(url) => spindel_connect::base_url("base_url", url, "http://127.0.0.1:9000")?,
             None => format!("https://{}", config.shop),
         };
         let product_key = config.product_metafield.as_deref().map(product_key).transpose()?;
@@ -250,14 +250,6 @@ fn check_version(version: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::new("api_version", "expected year and first month of a quarter, as in `2026-07`"))
-}
-
-fn checked_base_url(text: &str) -> Result<String, ConfigError> {
-    let uri = text.parse::<http::Uri>().ok();
-    match uri.as_ref().and_then(http::Uri::scheme_str) {
-        Some("http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new("base_url", "expected an address, as in `http://127.0.0.1:9000`")),
-    }
 }
 
 fn product_key(text: &str) -> Result<ProductKey, ConfigError> {

@@ -78,7 +78,7 @@ impl Shopify {
         let version = version(delivery, it.updated_at);
         let id = it.id.0.clone();
         let record = if it.is_cut() { Record::Nudge } else { Record::Product(Box::new(it.canonical(self.currency))) };
-        Ok(change(topic, id, version, record))
+        Ok(Change::new(topic, id, version, record))
     }
 
     /// The shop's record names its owner; only what concerns the connection is kept.
@@ -101,7 +101,7 @@ impl Shopify {
             kept["previous_scopes"] = scopes.into();
         }
         let version = triggered_at(delivery).map(Version::from).unwrap_or_default();
-        Ok(change(topic, self.shop.clone(), version, Record::Shop(kept)))
+        Ok(Change::new(topic, self.shop.clone(), version, Record::Shop(kept)))
     }
 }
 
@@ -129,15 +129,11 @@ fn version(delivery: &Verified, updated_at: Timestamp) -> Version {
     Version(base + finer)
 }
 
-fn change(topic: Topic, id: impl Into<String>, version: Version, record: Record) -> Change {
-    Change { topic, entity: EntityRef::new(topic.entity(), id), version, record }
-}
-
 fn order(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {
     let it: rest::Order = delivery.json()?;
     let version = version(delivery, it.updated_at);
     let order = it.draft()?.finish()?;
-    Ok(change(topic, order.id.clone(), version, Record::Order(Box::new(order))))
+    Ok(Change::new(topic, order.id.clone(), version, Record::Order(Box::new(order))))
 }
 
 /// An edit lists what was added and removed, not how the order stands.
@@ -152,7 +148,7 @@ fn order_edit(delivery: &Verified) -> Result<Change, ParseError> {
         committed_at: Timestamp,
     }
     let Edited { order_edit: it } = delivery.json()?;
-    Ok(change(Topic::OrderUpdated, it.order_id.0, version(delivery, it.committed_at), Record::Nudge))
+    Ok(Change::new(Topic::OrderUpdated, it.order_id.0, version(delivery, it.committed_at), Record::Nudge))
 }
 
 /// Ids are never used again, so without the time of the deletion it comes after everything.
@@ -163,7 +159,7 @@ fn deleted(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {
     }
     let it: Deleted = delivery.json()?;
     let version = Version::from(triggered_at(delivery).unwrap_or(Timestamp::MAX));
-    Ok(change(topic, it.id.0, version, Record::Deleted))
+    Ok(Change::new(topic, it.id.0, version, Record::Deleted))
 }
 
 fn refund(delivery: &Verified) -> Result<Change, ParseError> {
@@ -171,7 +167,7 @@ fn refund(delivery: &Verified) -> Result<Change, ParseError> {
     let version = version(delivery, it.created_at);
     let order = it.order_id.as_ref().map(|id| id.0.clone());
     let refund = it.draft(OrderRef { id: order, number: None }, None, None)?.refund;
-    Ok(change(Topic::RefundCreated, refund.id.clone(), version, Record::Refund(Box::new(refund))))
+    Ok(Change::new(Topic::RefundCreated, refund.id.clone(), version, Record::Refund(Box::new(refund))))
 }
 
 fn transaction(delivery: &Verified) -> Result<Option<Change>, ParseError> {
@@ -180,28 +176,28 @@ fn transaction(delivery: &Verified) -> Result<Option<Change>, ParseError> {
     let order = OrderRef { id: it.order_id.as_ref().map(|id| id.0.clone()), number: None };
     let version = version(delivery, at);
     Ok(it.canonical().map(|transaction| {
-        change(Topic::TransactionCreated, transaction.id.clone(), version, Record::Transaction { order, transaction })
+        Change::new(Topic::TransactionCreated, transaction.id.clone(), version, Record::Transaction { order, transaction })
     }))
 }
 
 fn shipment(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {
     let it: catalog::Fulfilment = delivery.json()?;
     let version = version(delivery, it.updated_at);
-    Ok(change(topic, it.id.0.clone(), version, Record::Shipment(Box::new(it.canonical()))))
+    Ok(Change::new(topic, it.id.0.clone(), version, Record::Shipment(Box::new(it.canonical()))))
 }
 
 fn stock(delivery: &Verified) -> Result<Change, ParseError> {
     let it: catalog::Level = delivery.json()?;
     let version = version(delivery, it.updated_at);
     let level = it.canonical();
-    Ok(change(Topic::StockChanged, level_id(&level), version, Record::Stock(level)))
+    Ok(Change::new(Topic::StockChanged, level_id(&level), version, Record::Stock(level)))
 }
 
 fn customer(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {
     let it: customer::Customer = delivery.json()?;
     let at = it.updated_at.or_else(|| triggered_at(delivery)).unwrap_or_default();
     let version = version(delivery, at);
-    Ok(change(topic, it.id.0.clone(), version, Record::Customer(Box::new(it.into()))))
+    Ok(Change::new(topic, it.id.0.clone(), version, Record::Customer(Box::new(it.into()))))
 }
 
 fn privacy(delivery: &Verified, topic: Topic) -> Result<Change, ParseError> {

@@ -168,7 +168,7 @@ impl Connector for Stripe {
             return Err(ConfigError::new("number_metadata", "expected another key than `order_metadata`"));
         }
         let base_url = match &config.base_url {
-            Some(url) => checked_base_url(url)?,
+            Some(url) => spindel_connect::base_url("base_url", url, "http://127.0.0.1:9000")?,
             None => "https://api.stripe.com".to_owned(),
         };
         let mut endpoint = Endpoint::new(base_url, Auth::Bearer(config.api_key))
@@ -227,14 +227,6 @@ fn metadata_key(field: &str, key: Option<String>, default: &str) -> Result<Strin
     let key = key.unwrap_or_else(|| default.to_owned());
     let fits = (1..=40).contains(&key.chars().count()) && !key.contains(['[', ']', '\'', '"', '\\']);
     if fits { Ok(key) } else { Err(ConfigError::new(field, "expected 1 to 40 characters without brackets and quotes")) }
-}
-
-fn checked_base_url(text: &str) -> Result<String, ConfigError> {
-    let uri = text.parse::<http::Uri>().ok();
-    match uri.as_ref().and_then(http::Uri::scheme_str) {
-        Some("http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new("base_url", "expected an address, as in `http://127.0.0.1:9000`")),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use crate::wire::List;
 use serde::de::DeserializeOwned;
 use spindel_connect::{Api, CallError};
-use spindel_model::ErrorClass;
 use url::form_urlencoded::Serializer;
 
 /// The most that Stripe lists at once.
@@ -36,11 +35,7 @@ pub(crate) async fn read<T: DeserializeOwned>(
         [] => base,
         _ => path(&base, expand.iter().map(|it| ("expand[]", *it))),
     };
-    match api.get(operation, address).fetch().await {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
-    }
+    api.get(operation, address).find().await
 }
 
 /// A list from its newest to its oldest. More than `most_pages` is an error: half a list would be taken for the whole.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
 use serde_json::json;
 use spindel_connect::{Connector, Incoming, Part, Proof, Receive, Secret};
 use spindel_connector_stripe::Stripe;
@@ -22,17 +22,7 @@ fn proof(secrets: &[&str], kept: &[&str]) -> Proof {
 }
 
 fn request(headers: &[(&str, &[u8])], body: impl Into<Bytes>) -> Incoming {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value).unwrap());
-    }
-    Incoming {
-        method: Method::POST,
-        uri: "/in/stripe".into(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: body.into(),
-    }
+    spindel_testkit::post("/in/stripe", headers, body)
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -12,12 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spindel_connect::{
-    Ability, Api, Auth, BodyEncoding, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret,
-    TokenGrant, Verdict, fixtures, performs, polls, reads,
+    Ability, Api, Auth, BodyEncoding, Books, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits,
+    ProductKey, Reply, Secret, TokenGrant, Verdict, base_url, fixtures, performs, polls, reads,
 };
-use spindel_model::{
-    BookIn, CancelOrder, Price, PushOrder, RecordPayment, RecordRefund, Shipment, StockLevel, UpsertCustomer,
-};
+use spindel_model::{BookIn, CancelOrder, Price, PushOrder, RecordPayment, RecordRefund, Shipment, StockLevel, UpsertCustomer};
 
 /// One company of one Tryton database.
 pub struct Tryton {
@@ -77,14 +75,6 @@ pub struct Config {
     accept_warnings: bool,
 }
 
-/// A product by its code (text) or the id of its variant (number).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum ProductKey {
-    Id(i64),
-    Sku(String),
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum InvoiceMethod {
@@ -100,15 +90,6 @@ impl InvoiceMethod {
             Self::Fulfillment => "fulfillment",
         }
     }
-}
-
-/// The schema of [`BookIn`], which the model leaves to those who offer it as a setting.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code)]
-enum Books {
-    Shop,
-    Presentment,
 }
 
 fn yes() -> bool {
@@ -188,7 +169,7 @@ impl Connector for Tryton {
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         check(&config)?;
-        let base_url = config.url.trim_end_matches('/').to_owned();
+        let base_url = base_url("url", &config.url, "https://erp.example.com")?;
         let endpoint = Endpoint::new(base_url, Auth::Token(login(&config)))
             // Each call is a transaction of its own, and those of one order hold each other up.
             .limits(Limits { parallel: 4, ..Limits::default() });
@@ -233,10 +214,6 @@ fn login(config: &Config) -> TokenGrant {
 }
 
 fn check(config: &Config) -> Result<(), ConfigError> {
-    let rest = ["https://", "http://"].iter().find_map(|scheme| config.url.strip_prefix(scheme));
-    if rest.is_none_or(|rest| rest.trim_matches('/').is_empty()) {
-        return Err(ConfigError::new("url", "expected an address such as `https://erp.example.com`"));
-    }
     let fits = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
     if config.database.is_empty() || !config.database.chars().all(fits) {
         return Err(ConfigError::new("database", "expected the name of the database: letters, digits, `_`, `-` and `.`"));

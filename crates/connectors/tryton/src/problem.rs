@@ -22,7 +22,9 @@ pub(crate) fn read(reply: &Reply) -> Option<Verdict> {
             let answer: Answer = serde_json::from_slice(&reply.body).ok()?;
             verdict(&answer.error?)
         }
-        403 => class(ErrorClass::Config, "Tryton does not offer this method: its version is too old, or a module is not activated"),
+        403 => {
+            class(ErrorClass::Config, "Tryton does not offer this method: its version is too old, or a module is not activated")
+        }
         404 => class(ErrorClass::Config, "there is no such database here, or the server is older than Tryton 8"),
         422 => class(ErrorClass::Bug, "Tryton cannot read the call (HTTP 422)"),
         _ => None,
@@ -63,8 +65,13 @@ fn of_user(message: &str) -> ErrorClass {
 
 /// An exception of the server itself. A bare `'name'` is a model or a field that is not there.
 fn of_server(text: &str) -> (ErrorClass, String) {
-    const CONFLICTS: [&str; 5] =
-        ["database is locked", "could not serialize access", "deadlock detected", "could not obtain lock", "server closed the connection"];
+    const CONFLICTS: [&str; 5] = [
+        "database is locked",
+        "could not serialize access",
+        "deadlock detected",
+        "could not obtain lock",
+        "server closed the connection",
+    ];
     if CONFLICTS.iter().any(|it| text.contains(it)) {
         return (ErrorClass::Transient, first_line(text));
     }
@@ -100,10 +107,20 @@ mod tests {
         for (error, class) in [
             (json!(["UserError", ["The web ID on the sale must be unique per shop.", "", null]]), ErrorClass::Data),
             (json!(["UserError", ["You are not allowed to access \"Sale\".", "Within groups: ", null]]), ErrorClass::Auth),
-            (json!(["UserError", ["You are trying to read records \"99\" of \"Tax\" that don't exist.", "", null]]), ErrorClass::Config),
+            (
+                json!(["UserError", ["You are trying to read records \"99\" of \"Tax\" that don't exist.", "", null]]),
+                ErrorClass::Config,
+            ),
             (json!(["UserError", ["You can not call \"quote\" on \"2 [#1001]\" of \"Sale\".", "", null]]), ErrorClass::Transient),
             (
-                json!(["UserError", ["The value \"99\" for field \"Taxes\" in record \"…\" of \"Sale Line\" is not valid according to its domain.", "", null]]),
+                json!([
+                    "UserError",
+                    [
+                        "The value \"99\" for field \"Taxes\" in record \"…\" of \"Sale Line\" is not valid according to its domain.",
+                        "",
+                        null
+                    ]
+                ]),
                 ErrorClass::Config,
             ),
             (json!(["ConcurrencyException", "Records were modified in the meanwhile"]), ErrorClass::Transient),

@@ -150,7 +150,10 @@ impl Rpc<'_> {
         let made = self.call(operation, &format!("model.{model}.create"), vec![Value::Array(rows)]).await;
         let ids: Vec<i64> = made.map_err(overtaken)?;
         if ids.len() != wanted {
-            return Err(CallError::unexpected(operation, format!("{wanted} records of {model} were made, {} ids came back", ids.len())));
+            return Err(CallError::unexpected(
+                operation,
+                format!("{wanted} records of {model} were made, {} ids came back", ids.len()),
+            ));
         }
         Ok(ids)
     }

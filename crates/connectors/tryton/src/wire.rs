@@ -86,9 +86,10 @@ pub(crate) fn id_in(reference: &str, model: &str) -> Option<i64> {
 
 /// An id in `[maps.*]`.
 pub(crate) fn mapped_id(operation: &'static str, map: &str, key: &str, value: &str) -> Result<i64, CallError> {
-    value.trim().parse().map_err(|_| {
-        CallError::config(operation, format!("[maps.{map}] \"{key}\": expected an id in Tryton, which is a number"))
-    })
+    value
+        .trim()
+        .parse()
+        .map_err(|_| CallError::config(operation, format!("[maps.{map}] \"{key}\": expected an id in Tryton, which is a number")))
 }
 
 /// Something without a value is sent as `null`.

@@ -158,7 +158,7 @@ impl Connector for Vipps {
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
         check(&config)?;
         let base_url = match (&config.base_url, config.environment) {
-            (Some(url), _) => checked_base_url(url)?,
+            (Some(url), _) => spindel_connect::base_url("base_url", url, "http://127.0.0.1:9000")?,
             (None, Environment::Production) => "https://api.vipps.no".to_owned(),
             (None, Environment::Test) => "https://apitest.vipps.no".to_owned(),
         };
@@ -226,14 +226,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             Err(ConfigError::new("capture_within_days", format!("expected 1 to {MOST_CAPTURE_DAYS}")))
         }
         _ => Ok(()),
-    }
-}
-
-fn checked_base_url(text: &str) -> Result<String, ConfigError> {
-    let uri = text.parse::<http::Uri>().ok();
-    match uri.as_ref().and_then(http::Uri::scheme_str) {
-        Some("http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigError::new("base_url", "expected an address, as in `http://127.0.0.1:9000`")),
     }
 }
 

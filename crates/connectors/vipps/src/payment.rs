@@ -5,7 +5,7 @@ use crate::{
     wire::{Event, EventName, Payment},
 };
 use spindel_connect::{Api, Around, CallError};
-use spindel_model::{ErrorClass, Money, OrderRef, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{Money, OrderRef, Transaction, TransactionKind, TransactionStatus};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl Naming {
 impl Vipps {
     /// The payment with this reference, if the sales unit has it.
     pub(crate) async fn payment(&self, api: &Api, reference: &str) -> Result<Option<Payment>, CallError> {
-        found(api.get("read_payment", path(reference)).fetch().await)
+        api.get("read_payment", path(reference)).find().await
     }
 
     pub(crate) async fn log(&self, api: &Api, reference: &str) -> Result<Vec<Event>, CallError> {
@@ -136,15 +136,6 @@ impl Vipps {
             expires_at: held.then(|| event.timestamp.checked_add(self.capture_within).ok()).flatten(),
             test: self.test,
         })
-    }
-}
-
-/// A 404 is an answer.
-pub(crate) fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match result {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use crate::{
     Vipps,
-    payment::found,
     wire::{Entry, Ledgers, Report},
 };
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
@@ -160,7 +159,7 @@ impl Vipps {
         let mut entries = Vec::new();
         let mut asked = path.clone();
         for _ in 0..MOST_PAGES {
-            let Some(page) = found(api.get(OPERATION, asked).fetch::<Report>().await)? else { return Ok(None) };
+            let Some(page) = api.get(OPERATION, asked).find::<Report>().await? else { return Ok(None) };
             if page.try_later {
                 return Ok(None);
             }

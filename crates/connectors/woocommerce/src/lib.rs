@@ -207,12 +207,7 @@ impl Connector for Woocommerce {
     ];
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
-        let url = config.url.trim_end_matches('/').to_owned();
-        let address = url.parse::<http::Uri>().ok();
-        let scheme = address.as_ref().and_then(http::Uri::scheme_str).unwrap_or_default().to_owned();
-        if !matches!(scheme.as_str(), "https" | "http") || url.contains(['?', '#']) {
-            return Err(ConfigError::new("url", "expected the address of the site, as in `https://shop.example.no`"));
-        }
+        let url = spindel_connect::base_url("url", &config.url, "https://shop.example.no")?;
         if url.contains("/wp-json") {
             return Err(ConfigError::new("url", "leave `/wp-json` and what follows out: the address of the site is enough"));
         }
@@ -223,10 +218,10 @@ impl Connector for Woocommerce {
         let (key, secret) = (config.consumer_key, config.consumer_secret);
         check_key("consumer_key", &key, "ck_")?;
         check_key("consumer_secret", &secret, "cs_")?;
-        let auth = match scheme.as_str() {
-            "https" => Auth::Basic(key.expose().to_owned(), secret),
+        let auth = match url.starts_with("https://") {
+            true => Auth::Basic(key.expose().to_owned(), secret),
             // Over a line that anybody can read the keys themselves must not go.
-            _ => Auth::OAuth1(OAuth1 {
+            false => Auth::OAuth1(OAuth1 {
                 consumer_key: key,
                 consumer_secret: secret,
                 token: None,

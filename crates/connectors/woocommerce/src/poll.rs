@@ -5,10 +5,9 @@
 
 use crate::{
     Woocommerce,
-    read::misfit,
-    receive::{change, price_change, stock_change},
-    walk::Place,
-    wire::{Gmt, Id, customer, order, product},
+    receive::{price_change, stock_change},
+    walk::{OVERLAP, Place, modified_after, page},
+    wire::{Id, Utc, customer, order, product},
 };
 use jiff::SignedDuration;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -43,7 +42,7 @@ impl Woocommerce {
         size: usize,
         more: &[(&str, &str)],
     ) -> Result<Vec<T>, CallError> {
-        let (size, offset) = (size.to_string(), place.offset.to_string());
+        let (size, offset) = (size.to_string(), place.place().copied().unwrap_or_default().to_string());
         let mut query = more.to_vec();
         query.extend([("orderby", "id"), ("order", "asc"), ("per_page", size.as_str()), ("offset", offset.as_str())]);
         api.get(operation, self.path(resource, &query)).fetch().await
@@ -55,11 +54,11 @@ impl Woocommerce {
         struct Bare {
             id: Id,
             #[serde(default)]
-            date_modified_gmt: Gmt,
+            date_modified_gmt: Utc,
             #[serde(default)]
-            date_created_gmt: Gmt,
+            date_created_gmt: Utc,
         }
-        let after = place.modified_after().unwrap_or_default();
+        let after = modified_after(place).unwrap_or_default();
         let query = [("modified_after", after.as_str()), ("dates_are_gmt", "true"), ("status", "any")];
         let rows: Vec<Box<RawValue>> = self.list(api, operation, "/orders", place, ORDERS, &query).await?;
         let row = |raw: Box<RawValue>| {
@@ -68,7 +67,7 @@ impl Woocommerce {
             let modified = bare.date_modified_gmt.0.or(bare.date_created_gmt.0).unwrap_or_default();
             Ok(Row { id: bare.id, modified, order })
         };
-        rows.into_iter().map(row).collect::<Result<_, _>>().map_err(misfit(operation))
+        rows.into_iter().map(row).collect::<Result<_, _>>().map_err(CallError::misfit(operation))
     }
 
     /// Products of a page with their variations, which carry times of their own.
@@ -103,14 +102,14 @@ impl Woocommerce {
         for (row, variations) in &rows {
             let own = std::iter::once((row, None));
             for (item, parent) in own.chain(variations.iter().map(|it| (it, Some(row.id.0.as_str())))) {
-                let modified = item.modified().map_err(misfit(operation))?;
+                let modified = item.modified().map_err(CallError::misfit(operation))?;
                 seen = seen.max(Some(modified));
-                if place.is_new(modified) {
+                if place.is_new(modified, OVERLAP) {
                     changes.extend(make(item, parent)?);
                 }
             }
         }
-        Ok(place.page(changes, rows.len(), PRODUCTS, seen))
+        Ok(page(place, changes, rows.len(), PRODUCTS, seen))
     }
 
     pub(crate) fn price_settings(&self, operation: &'static str) -> Result<(), CallError> {
@@ -133,11 +132,11 @@ fn seen(rows: &[Row]) -> Option<Timestamp> {
 impl Poll<Order> for Woocommerce {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_orders";
-        let place = Place::of(cursor, now, Some(FIRST))?;
+        let place = Place::read(cursor, now, Some(FIRST))?;
         let rows = self.orders(api, OPERATION, &place).await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
-            let nudge = || change(Topic::OrderUpdated, row.id.0.clone(), row.modified.into(), Record::Nudge);
+            let nudge = || Change::new(Topic::OrderUpdated, row.id.0.clone(), row.modified, Record::Nudge);
             // It is read again, and fails where it is seen.
             let Some(order) = &row.order else {
                 changes.push(nudge());
@@ -147,12 +146,12 @@ impl Poll<Order> for Woocommerce {
                 continue;
             }
             changes.push(match self.whole(api, OPERATION, order).await {
-                Ok(whole) => change(order.topic(), whole.id.clone(), whole.updated_at.into(), Record::Order(Box::new(whole))),
+                Ok(whole) => Change::new(order.topic(), whole.id.clone(), whole.updated_at, Record::Order(Box::new(whole))),
                 Err(error) if matches!(error.class, ErrorClass::Data | ErrorClass::Gone) => nudge(),
                 Err(error) => return Err(error),
             });
         }
-        Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
+        Ok(page(place, changes, rows.len(), ORDERS, seen(&rows)))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
@@ -164,7 +163,7 @@ impl Poll<Refund> for Woocommerce {
     /// A refund changes its order, so it is found there.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_refunds";
-        let place = Place::of(cursor, now, Some(FIRST))?;
+        let place = Place::read(cursor, now, Some(FIRST))?;
         let rows = self.orders(api, OPERATION, &place).await?;
         let mut changes = Vec::new();
         for order in rows.iter().filter_map(|row| row.order.as_ref()).filter(|it| !it.refunds.is_empty()) {
@@ -172,17 +171,17 @@ impl Poll<Refund> for Woocommerce {
                 let Ok(created) = refund.created() else {
                     // It is read again, and fails where it is seen.
                     let id = format!("{}/{}", order.id.0, refund.id.0);
-                    changes.push(change(Topic::RefundCreated, id, Timestamp::UNIX_EPOCH.into(), Record::Nudge));
+                    changes.push(Change::new(Topic::RefundCreated, id, Timestamp::UNIX_EPOCH, Record::Nudge));
                     continue;
                 };
-                if place.is_new(created) {
-                    let refund = refund.canonical(order).map_err(misfit(OPERATION))?;
-                    let (id, version) = (refund.id.clone(), created.into());
-                    changes.push(change(Topic::RefundCreated, id, version, Record::Refund(Box::new(refund))));
+                if place.is_new(created, OVERLAP) {
+                    let refund = refund.canonical(order).map_err(CallError::misfit(OPERATION))?;
+                    let (id, version) = (refund.id.clone(), created);
+                    changes.push(Change::new(Topic::RefundCreated, id, version, Record::Refund(Box::new(refund))));
                 }
             }
         }
-        Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
+        Ok(page(place, changes, rows.len(), ORDERS, seen(&rows)))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
@@ -193,17 +192,17 @@ impl Poll<Refund> for Woocommerce {
 impl Poll<(OrderRef, Transaction)> for Woocommerce {
     /// The payment of an order, once it is paid.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        let place = Place::of(cursor, now, Some(FIRST))?;
+        let place = Place::read(cursor, now, Some(FIRST))?;
         let rows = self.orders(api, "poll_payments", &place).await?;
         let paid = rows.iter().filter_map(|row| row.order.as_ref()).filter(|it| !it.is_draft());
         let paid = paid.filter_map(|it| Some((it.reference(), it.transaction(&self.shop)?)));
-        let fresh = paid.filter(|(_, it)| place.is_new(it.processed_at));
+        let fresh = paid.filter(|(_, it)| place.is_new(it.processed_at, OVERLAP));
         let changes = fresh.map(|(order, transaction)| {
-            let (id, version) = (transaction.id.clone(), transaction.processed_at.into());
-            change(Topic::TransactionCreated, id, version, Record::Transaction { order, transaction })
+            let (id, version) = (transaction.id.clone(), transaction.processed_at);
+            Change::new(Topic::TransactionCreated, id, version, Record::Transaction { order, transaction })
         });
         let changes = changes.collect();
-        Ok(place.page(changes, rows.len(), ORDERS, seen(&rows)))
+        Ok(page(place, changes, rows.len(), ORDERS, seen(&rows)))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
@@ -215,18 +214,18 @@ impl Poll<Product> for Woocommerce {
     /// A variation does not touch its product's own time, so the whole catalogue is walked.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_products";
-        let place = Place::of(cursor, now, None)?;
+        let place = Place::read(cursor, now, None)?;
         let rows = self.catalogue(api, OPERATION, &place).await?;
         let (mut changes, mut seen) = (Vec::new(), None);
         for (row, variations) in &rows {
-            let product = row.canonical(&self.shop, variations).map_err(misfit(OPERATION))?;
+            let product = row.canonical(&self.shop, variations).map_err(CallError::misfit(OPERATION))?;
             seen = seen.max(Some(product.updated_at));
-            if place.is_new(product.updated_at) && !row.is_draft() {
-                let (id, version) = (product.id.clone(), product.updated_at.into());
-                changes.push(change(Topic::ProductUpdated, id, version, Record::Product(Box::new(product))));
+            if place.is_new(product.updated_at, OVERLAP) && !row.is_draft() {
+                let (id, version) = (product.id.clone(), product.updated_at);
+                changes.push(Change::new(Topic::ProductUpdated, id, version, Record::Product(Box::new(product))));
             }
         }
-        Ok(place.page(changes, rows.len(), PRODUCTS, seen))
+        Ok(page(place, changes, rows.len(), PRODUCTS, seen))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
@@ -237,9 +236,9 @@ impl Poll<Product> for Woocommerce {
 impl Poll<StockLevel> for Woocommerce {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_stock";
-        let place = Place::of(cursor, now, None)?;
+        let place = Place::read(cursor, now, None)?;
         let make = |item: &product::Product, parent: Option<&str>| {
-            let level = item.stock(&self.shop, parent).map_err(misfit(OPERATION))?;
+            let level = item.stock(&self.shop, parent).map_err(CallError::misfit(OPERATION))?;
             Ok(level.map(|level| stock_change(&item.item_id(parent), level)))
         };
         self.items(api, OPERATION, place, make).await
@@ -254,9 +253,9 @@ impl Poll<Price> for Woocommerce {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_prices";
         self.price_settings(OPERATION)?;
-        let place = Place::of(cursor, now, None)?;
+        let place = Place::read(cursor, now, None)?;
         let make = |item: &product::Product, parent: Option<&str>| {
-            let price = item.price(&self.shop).map_err(misfit(OPERATION))?;
+            let price = item.price(&self.shop).map_err(CallError::misfit(OPERATION))?;
             Ok(price.map(|price| price_change(&item.item_id(parent), price)))
         };
         self.items(api, OPERATION, place, make).await
@@ -270,16 +269,16 @@ impl Poll<Price> for Woocommerce {
 impl Poll<Customer> for Woocommerce {
     /// Customers cannot be listed by when they changed, so all are walked.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        let place = Place::of(cursor, now, None)?;
+        let place = Place::read(cursor, now, None)?;
         let rows: Vec<customer::Customer> = self.list(api, "poll_customers", "/customers", &place, CUSTOMERS, &[]).await?;
         let (size, seen) = (rows.len(), rows.iter().filter_map(customer::Customer::modified).max());
-        let fresh = rows.into_iter().filter(|it| it.modified().is_none_or(|at| place.is_new(at)));
+        let fresh = rows.into_iter().filter(|it| it.modified().is_none_or(|at| place.is_new(at, OVERLAP)));
         let changes = fresh.map(|it| {
-            let (id, version) = (it.id.0.clone(), it.modified().unwrap_or_default().into());
-            change(Topic::CustomerUpdated, id, version, Record::Customer(Box::new(it.into())))
+            let (id, version) = (it.id.0.clone(), it.modified().unwrap_or_default());
+            Change::new(Topic::CustomerUpdated, id, version, Record::Customer(Box::new(it.into())))
         });
         let changes = changes.collect();
-        Ok(place.page(changes, size, CUSTOMERS, seen))
+        Ok(page(place, changes, size, CUSTOMERS, seen))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {

@@ -4,9 +4,8 @@ use crate::{
     Woocommerce,
     wire::{customer, order, product, refund},
 };
-use serde::de::DeserializeOwned;
-use spindel_connect::{Api, CallError, ParseError, Read};
-use spindel_model::{Customer, ErrorClass, Order, Price, Product, Refund, StockLevel};
+use spindel_connect::{Api, CallError, Read};
+use spindel_model::{Customer, Order, Price, Product, Refund, StockLevel};
 
 /// As many as the API gives at once.
 pub(crate) const MOST: usize = 100;
@@ -15,24 +14,7 @@ const MOST_PAGES: usize = 10;
 
 /// An id that goes into a path: digits only.
 pub(crate) fn checked<'a>(operation: &'static str, id: &'a str) -> Result<&'a str, CallError> {
-    if !id.is_empty() && id.len() <= 20 && id.bytes().all(|it| it.is_ascii_digit()) {
-        return Ok(id);
-    }
-    Err(CallError::data(operation, "the id is not one of WooCommerce: expected digits"))
-}
-
-/// What came cannot be understood: a person must look at the record.
-pub(crate) fn misfit(operation: &'static str) -> impl Fn(ParseError) -> CallError {
-    move |error| CallError::data(operation, error.to_string())
-}
-
-/// `None` where there is no such record.
-async fn found<T: DeserializeOwned>(call: spindel_connect::Call<'_>) -> Result<Option<T>, CallError> {
-    match call.fetch().await {
-        Ok(it) => Ok(Some(it)),
-        Err(error) if error.class == ErrorClass::Gone => Ok(None),
-        Err(error) => Err(error),
-    }
+    spindel_connect::wire::digits(operation, "WooCommerce", id)
 }
 
 impl Woocommerce {
@@ -43,7 +25,7 @@ impl Woocommerce {
         id: &str,
     ) -> Result<Option<order::Order>, CallError> {
         let path = self.path(&format!("/orders/{}", checked(operation, id)?), &[]);
-        found(api.get(operation, path)).await
+        api.get(operation, path).find().await
     }
 
     pub(crate) async fn refunds_of(
@@ -62,10 +44,10 @@ impl Woocommerce {
         let mut refunds = Vec::new();
         if !it.refunds.is_empty() {
             for refund in self.refunds_of(api, operation, &it.id.0).await? {
-                refunds.push(refund.canonical(it).map_err(misfit(operation))?);
+                refunds.push(refund.canonical(it).map_err(CallError::misfit(operation))?);
             }
         }
-        it.canonical(&self.shop, Some(refunds)).map_err(misfit(operation))
+        it.canonical(&self.shop, Some(refunds)).map_err(CallError::misfit(operation))
     }
 
     pub(crate) async fn variations(
@@ -102,7 +84,7 @@ impl Woocommerce {
             }
             None => (format!("/products/{}", checked(operation, id)?), None),
         };
-        Ok(found(api.get(operation, self.path(&resource, &[]))).await?.map(|it| (it, parent)))
+        Ok(api.get(operation, self.path(&resource, &[])).find().await?.map(|it| (it, parent)))
     }
 }
 
@@ -125,8 +107,8 @@ impl Read<Refund> for Woocommerce {
             id.split_once('/').ok_or_else(|| CallError::data(OPERATION, "expected order and refund, as in `727/726`"))?;
         let path = self.path(&format!("/orders/{}/refunds/{}", checked(OPERATION, order)?, checked(OPERATION, id)?), &[]);
         let Some(order) = self.find_order(api, OPERATION, order).await? else { return Ok(None) };
-        let it: Option<refund::Refund> = found(api.get(OPERATION, path)).await?;
-        it.map(|it| it.canonical(&order)).transpose().map_err(misfit(OPERATION))
+        let it: Option<refund::Refund> = api.get(OPERATION, path).find().await?;
+        it.map(|it| it.canonical(&order)).transpose().map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -134,10 +116,10 @@ impl Read<Product> for Woocommerce {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Product>, CallError> {
         const OPERATION: &str = "read_product";
         let path = self.path(&format!("/products/{}", checked(OPERATION, id)?), &[]);
-        let it: Option<product::Product> = found(api.get(OPERATION, path)).await?;
+        let it: Option<product::Product> = api.get(OPERATION, path).find().await?;
         let Some(it) = it else { return Ok(None) };
         let variations = if it.has_variations() { self.variations(api, OPERATION, id).await? } else { Vec::new() };
-        it.canonical(&self.shop, &variations).map(Some).map_err(misfit(OPERATION))
+        it.canonical(&self.shop, &variations).map(Some).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -145,7 +127,7 @@ impl Read<StockLevel> for Woocommerce {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<StockLevel>, CallError> {
         const OPERATION: &str = "read_stock";
         let Some((it, parent)) = self.item(api, OPERATION, id).await? else { return Ok(None) };
-        it.stock(&self.shop, parent).map_err(misfit(OPERATION))
+        it.stock(&self.shop, parent).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -154,7 +136,7 @@ impl Read<Price> for Woocommerce {
         const OPERATION: &str = "read_price";
         self.price_settings(OPERATION)?;
         let Some((it, _)) = self.item(api, OPERATION, id).await? else { return Ok(None) };
-        it.price(&self.shop).map_err(misfit(OPERATION))
+        it.price(&self.shop).map_err(CallError::misfit(OPERATION))
     }
 }
 
@@ -162,7 +144,7 @@ impl Read<Customer> for Woocommerce {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<Customer>, CallError> {
         const OPERATION: &str = "read_customer";
         let path = self.path(&format!("/customers/{}", checked(OPERATION, id)?), &[]);
-        let it: Option<customer::Customer> = found(api.get(OPERATION, path)).await?;
+        let it: Option<customer::Customer> = api.get(OPERATION, path).find().await?;
         Ok(it.map(Into::into))
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 use spindel_connect::{Answer, Incoming, ParseError, Proof, Receive, Secret, Verified};
-use spindel_model::{Change, EntityRef, Record, Timestamp, Topic, Version};
+use spindel_model::{Change, EntityRef, Record, Timestamp, Topic};
 
 const SIGNATURE: &str = "x-wc-webhook-signature";
 const TOPIC: &str = "x-wc-webhook-topic";
@@ -94,12 +94,12 @@ impl Woocommerce {
             return Ok(Vec::new());
         }
         if it.is_in_trash() {
-            let (id, version) = (it.id.0.clone(), it.modified()?.into());
-            return Ok(vec![change(Topic::OrderDeleted, id, version, Record::Deleted)]);
+            let (id, version) = (it.id.0.clone(), it.modified()?);
+            return Ok(vec![Change::new(Topic::OrderDeleted, id, version, Record::Deleted)]);
         }
         let topic = if created { Topic::OrderCreated } else { it.topic() };
         let order = it.canonical(&self.shop, None)?;
-        Ok(vec![change(topic, order.id.clone(), order.updated_at.into(), Record::Order(Box::new(order)))])
+        Ok(vec![Change::new(topic, order.id.clone(), order.updated_at, Record::Order(Box::new(order)))])
     }
 
     /// A product comes without its variations: then it is read back. A variation comes as a product of its own.
@@ -110,11 +110,11 @@ impl Woocommerce {
         }
         let modified = it.modified()?;
         let mut changes = match it.parent() {
-            Some(parent) => vec![change(Topic::ProductUpdated, parent, modified.into(), Record::Nudge)],
-            None if it.has_variations() => vec![change(topic, it.id.0.clone(), modified.into(), Record::Nudge)],
+            Some(parent) => vec![Change::new(Topic::ProductUpdated, parent, modified, Record::Nudge)],
+            None if it.has_variations() => vec![Change::new(topic, it.id.0.clone(), modified, Record::Nudge)],
             None => {
                 let product = it.canonical(&self.shop, &[])?;
-                vec![change(topic, it.id.0.clone(), modified.into(), Record::Product(Box::new(product)))]
+                vec![Change::new(topic, it.id.0.clone(), modified, Record::Product(Box::new(product)))]
             }
         };
         let parent = it.parent();
@@ -124,22 +124,18 @@ impl Woocommerce {
     }
 }
 
-pub(crate) fn change(topic: Topic, id: impl Into<String>, version: Version, record: Record) -> Change {
-    Change { topic, entity: EntityRef::new(topic.entity(), id), version, record }
-}
-
 pub(crate) fn stock_change(id: &str, level: spindel_model::StockLevel) -> Change {
-    change(Topic::StockChanged, id, level.as_of.into(), Record::Stock(level))
+    Change::new(Topic::StockChanged, id, level.as_of, Record::Stock(level))
 }
 
 pub(crate) fn price_change(id: &str, price: spindel_model::Price) -> Change {
-    change(Topic::PriceChanged, id, price.as_of.into(), Record::Price(price))
+    Change::new(Topic::PriceChanged, id, price.as_of, Record::Price(price))
 }
 
 fn customer(delivery: &Verified, topic: Topic) -> Result<Vec<Change>, ParseError> {
     let it: customer::Customer = resource(delivery)?;
-    let version = it.modified().unwrap_or_default().into();
-    Ok(vec![change(topic, it.id.0.clone(), version, Record::Customer(Box::new(it.into())))])
+    let version = it.modified().unwrap_or_default();
+    Ok(vec![Change::new(topic, it.id.0.clone(), version, Record::Customer(Box::new(it.into())))])
 }
 
 /// Only the id comes, and no time: it counts as after everything.

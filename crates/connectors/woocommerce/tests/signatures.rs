@@ -1,7 +1,7 @@
 //! Signatures of webhooks, and the ping that has none.
 #![allow(clippy::unwrap_used)]
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use spindel_connect::{Connection, Incoming, ParseError, Proof, Secret, Unproven, Verified, entry};
 use spindel_connector_woocommerce::Woocommerce;
@@ -24,17 +24,7 @@ fn proof(secret: Value) -> Proof {
 }
 
 fn incoming(body: &[u8], headers: &[(&'static str, &str)]) -> Incoming {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(*name, HeaderValue::from_str(value).unwrap());
-    }
-    Incoming {
-        method: Method::POST,
-        uri: "/in/shop".into(),
-        origin: "https://hooks.example.no".into(),
-        headers: map,
-        body: bytes::Bytes::copy_from_slice(body),
-    }
+    spindel_testkit::post("/in/shop", headers, body.to_vec())
 }
 
 fn signed(signature: &str) -> Incoming {

@@ -34,7 +34,7 @@ impl RabbitMq {
             for queue in queues.chain([topology.dead()]) {
                 answered(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
             }
-            for exchange in [topology.work(), topology.dead(), topology.changes()] {
+            for exchange in [topology.work(), topology.dead()] {
                 answered(channel.exchange_delete(exchange, ExchangeDeleteOptions::default())).await?;
             }
             lapin::Result::Ok(())

@@ -2,7 +2,7 @@
 
 use super::{
     Background, Shared,
-    link::{Live, jitter},
+    link::{Live, STEADY, jitter},
     lock,
     topology::{Open, answered},
     window::Window,
@@ -17,7 +17,7 @@ use lapin::{
 };
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Notify, futures::Notified, oneshot};
 
@@ -48,6 +48,8 @@ struct Desk {
     epoch: u64,
     channel: Option<lapin::Channel>,
     window: Window,
+    /// The last that had been delivered when old ones were looked for.
+    looked_at: u64,
 }
 
 impl Desk {
@@ -87,7 +89,7 @@ impl Inbox {
 
     fn attach(&self, fresh: bool, channel: lapin::Channel) -> u64 {
         let mut desk = lock(self.desk(fresh));
-        *desk = Desk { epoch: desk.epoch + 1, channel: Some(channel), window: Window::default() };
+        *desk = Desk { epoch: desk.epoch + 1, channel: Some(channel), ..Desk::default() };
         desk.epoch
     }
 
@@ -95,6 +97,22 @@ impl Inbox {
     fn detach(&self, fresh: bool) {
         lock(self.desk(fresh)).channel = None;
         lock(&self.lines).line(fresh).clear();
+    }
+
+    /// Lets go of what was here when it was called before: the broker takes the channel from who holds a message for too
+    /// long. What was not taken is dropped, as it is announced again; answers how much that was.
+    fn let_go(&self, fresh: bool) -> usize {
+        let mut desk = lock(self.desk(fresh));
+        let (epoch, last) = (desk.epoch, desk.looked_at);
+        let old = desk.window.open_up_to(last);
+        desk.done(&old);
+        desk.looked_at = desk.window.last();
+        drop(desk);
+        let mut lines = lock(&self.lines);
+        let line = lines.line(fresh);
+        let before = line.len();
+        line.retain(|(_, ticket)| ticket.epoch != epoch || ticket.tag > last);
+        before - line.len()
     }
 
     fn put(&self, queue: &ShortString, epoch: u64, fresh: bool, deliveries: Vec<Delivery>) {
@@ -163,12 +181,15 @@ impl Feed {
                     attached_on = live.number;
                     let epoch = self.inbox.attach(self.fresh, channel.clone());
                     self.settle();
+                    let since = Instant::now();
                     let reason = self.pass_on(epoch, consumer).await;
                     self.inbox.detach(self.fresh);
                     if live.is_up() {
                         tracing::warn!(queue = %self.queue, reason, "the broker ended a consumer; attaching again");
                     }
-                    wait = WAIT_FIRST;
+                    if since.elapsed() >= STEADY {
+                        wait = WAIT_FIRST;
+                    }
                 }
                 Err(error) if live.is_up() => self.shared.note_trouble(&self.queue, &error),
                 Err(_) => {}
@@ -193,9 +214,24 @@ impl Feed {
 
     /// Until there is no more; all that is there at a time at once.
     async fn pass_on(&self, epoch: u64, mut consumer: lapin::Consumer) -> String {
-        while let Some(first) = consumer.next().await {
+        // What is here at one look has waited for at least one round at the next, and for two at most.
+        let round = self.shared.options.hold_at_most / 2;
+        let mut look = tokio::time::interval_at(tokio::time::Instant::now() + round, round);
+        loop {
+            let mut next = tokio::select! {
+                next = consumer.next() => next,
+                _ = look.tick() => {
+                    let dropped = self.inbox.let_go(self.fresh);
+                    if dropped > 0 {
+                        tracing::debug!(queue = %self.queue, dropped, "held for long and dropped; the store announces it again");
+                    }
+                    continue;
+                }
+            };
+            if next.is_none() {
+                return "cancelled".into();
+            }
             let mut deliveries = Vec::new();
-            let mut next = Some(first);
             while let Some(delivery) = next {
                 match delivery {
                     Ok(delivery) => deliveries.push(delivery),
@@ -205,7 +241,6 @@ impl Feed {
             }
             self.inbox.put(&self.queue, epoch, self.fresh, deliveries);
         }
-        "cancelled".into()
     }
 }
 

@@ -21,7 +21,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(3);
 const WAIT_FIRST: Duration = Duration::from_millis(200);
 const WAIT_MOST: Duration = Duration::from_secs(5);
 /// A connection that stood for so long was a good one.
-const STEADY: Duration = Duration::from_secs(5);
+pub(super) const STEADY: Duration = Duration::from_secs(5);
 /// A connection can end without an event.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 

@@ -19,7 +19,7 @@ pub(crate) use publish::{Outcome, Parcel, Publisher};
 pub(crate) use topology::Topology;
 pub(crate) use wire::json;
 
-use crate::{BoxFuture, Changes, Channel, Consumer, Embedded, Message, Queue, QueueError};
+use crate::{BoxFuture, Channel, Consumer, Embedded, Message, Queue, QueueError};
 use depth::Gauge;
 use lapin::types::ShortString;
 use link::Link;
@@ -41,7 +41,7 @@ pub struct RabbitMq {
 struct Shared {
     options: Arc<Options>,
     topology: Topology,
-    publisher: Arc<Publisher>,
+    publisher: Publisher,
     consuming: Link,
     gauge: Gauge,
     /// What is handed over when the broker takes nothing.
@@ -62,7 +62,7 @@ impl RabbitMq {
         // Apart, because the broker holds back a whole connection when it takes no more messages.
         let (publishing, consuming) = (link("publisher"), link("consumer"));
         let shared = Arc::new(Shared {
-            publisher: Arc::new(Publisher::new(publishing, topology.clone(), resets.clone())),
+            publisher: Publisher::new(publishing, topology.clone(), resets.clone(), options.answer_within),
             gauge: Gauge::new(consuming.clone()),
             consuming,
             local: options.hand_over.then(Embedded::new),
@@ -74,11 +74,6 @@ impl RabbitMq {
         });
         let dead = Background::spawn(dead::watch(Arc::clone(&shared)));
         Self { shared, _dead: dead }
-    }
-
-    /// Publishes changes for others over the same connection.
-    pub fn changes(&self) -> Changes {
-        Changes { publisher: Arc::clone(&self.shared.publisher), topology: self.shared.topology.clone() }
     }
 
     /// Messages that came back too often and were set aside, as far as this process has seen.

@@ -21,6 +21,11 @@ pub struct Options {
     pub heartbeat: Duration,
     /// So often a message may come back unacknowledged before it is set aside. Fixed when a queue is first declared.
     pub delivery_limit: u32,
+    /// A message that is held for longer is let go of, the store announces it again. Below the broker's `consumer_timeout`
+    /// (half an hour by default), after which it would take the whole channel away.
+    pub hold_at_most: Duration,
+    /// Who publishes waits this long for a channel, and this long for the confirm. A quorum queue's log may stall for a moment.
+    pub answer_within: Duration,
     /// What the broker calls this process's connections.
     pub name: String,
 }
@@ -34,7 +39,7 @@ impl Options {
     /// apart wins over one in the address.
     pub fn new(address: &str, password: Option<String>) -> Result<Self, BadAddress> {
         let (scheme, rest) = address.split_once("://").ok_or(BadAddress("has no scheme"))?;
-        let tls = match scheme {
+        let tls = match scheme.to_ascii_lowercase().as_str() {
             "amqp" => false,
             "amqps" => true,
             _ => return Err(BadAddress("has another scheme than amqp and amqps")),
@@ -59,6 +64,8 @@ impl Options {
             hand_over: false,
             heartbeat: Duration::from_secs(5),
             delivery_limit: 50,
+            hold_at_most: Duration::from_secs(600),
+            answer_within: Duration::from_secs(10),
             name: "spindel".into(),
         })
     }
@@ -132,7 +139,7 @@ mod tests {
     fn an_address_is_taken_apart() {
         for (address, host, port, vhost, user, password) in [
             ("amqp://localhost", "localhost", 5672, "/", "guest", "guest"),
-            ("amqps://localhost/", "localhost", 5671, "/", "guest", "guest"),
+            ("AMQPS://localhost/", "localhost", 5671, "/", "guest", "guest"),
             ("amqp://h:1/%2f", "h", 1, "/", "guest", "guest"),
             ("amqp://u%41:p%40ss@[::1]:7/shop%2F1", "::1", 7, "shop/1", "uA", "p@ss"),
             ("amqps://u:p@broker/shop@1", "broker", 5671, "shop@1", "u", "p"),

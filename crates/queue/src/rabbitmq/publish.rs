@@ -25,10 +25,10 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::sync::watch;
-
-/// A confirm that takes longer counts as lost. A quorum queue's log may stall for a moment.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 /// What became of one message.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(crate) enum Outcome {
     Refused,
     /// It never left.
     Unsent,
-    /// Sent, and nothing heard of it.
-    Unknown,
+    /// Sent, and not heard what became of it, for this reason.
+    Unknown(String),
 }
 
 pub(crate) struct Parcel {
@@ -57,22 +57,28 @@ pub(crate) struct Publisher {
     topology: Topology,
     resets: watch::Sender<u64>,
     outlet: tokio::sync::Mutex<Option<Arc<Outlet>>>,
+    /// How long a channel may take, and then a confirm.
+    within: Duration,
 }
 
 impl Publisher {
-    pub(super) fn new(link: Link, topology: Topology, resets: watch::Sender<u64>) -> Self {
-        Self { link, topology, resets, outlet: tokio::sync::Mutex::default() }
+    pub(super) fn new(link: Link, topology: Topology, resets: watch::Sender<u64>, within: Duration) -> Self {
+        Self { link, topology, resets, outlet: tokio::sync::Mutex::default(), within }
     }
 
     /// With a connection of its own, where there is no queue.
     pub fn alone(options: Options, topology: Topology) -> Self {
-        let resets = watch::Sender::new(0);
+        let (resets, within) = (watch::Sender::new(0), options.answer_within);
         let link = Link::start(Arc::new(options), topology.clone(), "changes", resets.clone());
-        Self::new(link, topology, resets)
+        Self::new(link, topology, resets, within)
     }
 
     pub async fn reach(&self) -> Result<(), String> {
-        self.link.live().await.map(drop)
+        by(self.deadline(), self.link.live()).await.map(drop)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.within
     }
 
     pub fn trouble(&self) -> Option<String> {
@@ -81,12 +87,12 @@ impl Publisher {
 
     /// Answers which messages the broker did not take, and why the first of them.
     pub async fn publish(&self, queue: &ShortString, messages: Vec<Message>) -> Result<(), (Vec<Message>, String)> {
-        let outlet = match self.outlet_to(queue).await {
+        let outlet = match by(self.deadline(), self.outlet_to(queue)).await {
             Ok(outlet) => outlet,
             Err(reason) => return Err((messages, reason)),
         };
         let parcels = messages.iter().map(|message| self.parcel(queue.clone(), message));
-        let mut outcomes = outlet.send(parcels.collect()).await;
+        let mut outcomes = outlet.send(parcels.collect(), self.deadline()).await;
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Returned(_))) {
             outcomes = self.send_again(&outlet, outcomes).await;
         }
@@ -94,17 +100,17 @@ impl Publisher {
         for (message, outcome) in messages.into_iter().zip(outcomes) {
             let reason = match outcome {
                 Outcome::Taken => continue,
-                Outcome::Returned(_) => "the broker has no queue for it",
-                Outcome::Refused => "the broker refused it",
-                Outcome::Unsent => "the connection was just lost",
-                Outcome::Unknown => "the broker did not confirm it",
+                Outcome::Returned(_) => "the broker has no queue for it".to_owned(),
+                Outcome::Refused => "the broker refused it".to_owned(),
+                Outcome::Unsent => "the connection was just lost".to_owned(),
+                Outcome::Unknown(why) => why,
             };
             why.get_or_insert(reason);
             left.push(message);
         }
         match why {
             None => Ok(()),
-            Some(why) => Err((left, outlet.live.blocked.borrow().clone().unwrap_or_else(|| why.into()))),
+            Some(why) => Err((left, outlet.live.blocked.borrow().clone().unwrap_or(why))),
         }
     }
 
@@ -124,31 +130,34 @@ impl Publisher {
                 continue;
             };
             settled.push(None);
-            let key = &returned.routing_key;
-            if lock(&outlet.declared).remove(key.as_str()) {
-                tracing::warn!(queue = %key, "a queue is missing at the broker; declared again");
-            }
-            let declared = self.declare(outlet, key).await;
-            if let Err(error) = declared {
-                tracing::debug!(queue = %key, %error, "not declared");
-            }
             again.push(Parcel {
                 exchange: self.topology.work(),
-                key: key.clone(),
+                key: returned.routing_key.clone(),
                 mandatory: true,
                 properties: returned.properties.clone(),
                 body: returned.data.clone(),
             });
         }
+        // Once a queue, however many were for it.
+        for key in again.iter().map(|parcel| &parcel.key).collect::<HashSet<_>>() {
+            if lock(&outlet.declared).remove(key.as_str()) {
+                tracing::warn!(queue = %key, "a queue is missing at the broker; declared again");
+            }
+            if let Err(error) = self.declare(outlet, key).await {
+                tracing::debug!(queue = %key, %error, "not declared");
+            }
+        }
         // What else the queue held is gone with it.
         self.resets.send_modify(|resets| *resets += 1);
-        let mut second = outlet.send(again).await.into_iter();
-        settled.into_iter().map(|first| first.or_else(|| second.next()).unwrap_or(Outcome::Unknown)).collect()
+        let mut second = outlet.send(again, self.deadline()).await.into_iter();
+        settled.into_iter().map(|first| first.or_else(|| second.next()).unwrap_or_else(unheard)).collect()
     }
 
-    /// One message that is not for a queue of ours.
+    /// One message that is not for a queue of ours. Channel and confirm share the time.
     pub async fn publish_elsewhere(&self, parcel: Parcel) -> Result<Outcome, String> {
-        Ok(self.outlet().await?.send(vec![parcel]).await.pop().unwrap_or(Outcome::Unknown))
+        let until = self.deadline();
+        let outlet = by(until, self.outlet()).await?;
+        Ok(outlet.send(vec![parcel], until).await.pop().unwrap_or_else(unheard))
     }
 
     async fn outlet_to(&self, queue: &ShortString) -> Result<Arc<Outlet>, String> {
@@ -168,7 +177,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// The channel that is open, or a new one; an error at once when the broker takes no messages.
+    /// The channel that is open, or a new one; an error at once when the broker takes no messages. All wait for the one who
+    /// opens it, so whoever calls this has a deadline.
     async fn outlet(&self) -> Result<Arc<Outlet>, String> {
         let live = self.link.live().await?;
         if live.connection.status().blocked() {
@@ -221,10 +231,10 @@ impl Outlet {
     }
 
     /// Sends all, then waits for all confirms. Gives up when they take too long or the broker stops taking messages.
-    async fn send(&self, parcels: Vec<Parcel>) -> Vec<Outcome> {
+    async fn send(&self, parcels: Vec<Parcel>, until: Instant) -> Vec<Outcome> {
         let mut sent: Vec<Pin<Box<MaybeDone<_>>>> =
             parcels.into_iter().map(|parcel| Box::pin(maybe_done(publish(&self.channel, parcel)))).collect();
-        let unheard = SpendOnDrop(Some(&self.spent));
+        let unconfirmed = SpendOnDrop(Some(&self.spent));
         std::future::poll_fn(|cx| {
             let _in_one_step = lock(&self.sending);
             for one in &mut sent {
@@ -238,13 +248,22 @@ impl Outlet {
             biased;
             _ = join_all(sent.iter_mut()) => true,
             _ = blocked.wait_for(Option::is_some) => false,
-            () = tokio::time::sleep(CONFIRM_WITHIN) => false,
+            () = tokio::time::sleep_until(until) => false,
         };
         if in_time {
-            unheard.keep();
+            unconfirmed.keep();
         }
-        sent.iter_mut().map(|one| one.as_mut().take_output().unwrap_or(Outcome::Unknown)).collect()
+        sent.iter_mut().map(|one| one.as_mut().take_output().unwrap_or_else(unheard)).collect()
     }
+}
+
+fn unheard() -> Outcome {
+    Outcome::Unknown("the broker did not confirm it in time".to_owned())
+}
+
+/// What was asked for, or an error when it takes longer than that.
+async fn by<T>(until: Instant, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout_at(until, asked).await.unwrap_or_else(|_| Err("the broker does not answer in time".to_owned()))
 }
 
 async fn publish(channel: &lapin::Channel, parcel: Parcel) -> Outcome {
@@ -253,12 +272,16 @@ async fn publish(channel: &lapin::Channel, parcel: Parcel) -> Outcome {
     }
     let Parcel { exchange, key, mandatory, properties, body } = parcel;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-    let Ok(confirm) = channel.basic_publish(exchange, key, options, &body, properties).await else { return Outcome::Unknown };
+    let confirm = match channel.basic_publish(exchange, key, options, &body, properties).await {
+        Ok(confirm) => confirm,
+        Err(error) => return Outcome::Unknown(error.to_string()),
+    };
     match pin!(confirm).await {
         Ok(Confirmation::Ack(None)) => Outcome::Taken,
         Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => Outcome::Returned(Box::new(returned)),
         Ok(Confirmation::Nack(None)) => Outcome::Refused,
-        Ok(Confirmation::NotRequested) | Err(_) => Outcome::Unknown,
+        Ok(Confirmation::NotRequested) => unheard(),
+        Err(error) => Outcome::Unknown(error.to_string()),
     }
 }
 

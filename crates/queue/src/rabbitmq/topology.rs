@@ -52,22 +52,20 @@ impl Drop for Open {
 pub(crate) struct Topology {
     prefix: String,
     delivery_limit: u32,
-    changes: ShortString,
-    /// There is no queue of ours at this broker.
-    changes_only: bool,
+    /// There is no queue of ours at this broker, only this topic exchange for changes.
+    changes: Option<ShortString>,
     /// The broker refuses messages for a quorum queue that was declared twice at the same moment.
     one_at_a_time: Arc<Mutex<()>>,
 }
 
 impl Topology {
     pub fn new(prefix: &str, delivery_limit: u32) -> Self {
-        let changes = format!("{prefix}.changes").into();
-        Self { prefix: prefix.to_owned(), delivery_limit, changes, changes_only: false, one_at_a_time: Arc::default() }
+        Self { prefix: prefix.to_owned(), delivery_limit, changes: None, one_at_a_time: Arc::default() }
     }
 
     /// Nothing but the topic exchange for changes, under this name.
     pub fn of_changes(exchange: ShortString) -> Self {
-        Self { prefix: String::new(), delivery_limit: 0, changes: exchange, changes_only: true, one_at_a_time: Arc::default() }
+        Self { prefix: String::new(), delivery_limit: 0, changes: Some(exchange), one_at_a_time: Arc::default() }
     }
 
     /// The direct exchange for work.
@@ -78,11 +76,6 @@ impl Topology {
     /// The exchange and the queue for what was delivered too often.
     pub fn dead(&self) -> ShortString {
         format!("{}.dead", self.prefix).into()
-    }
-
-    /// The topic exchange for those who listen to changes.
-    pub fn changes(&self) -> ShortString {
-        self.changes.clone()
     }
 
     /// What is fresh and what comes again lie apart, so that one can be taken without the other.
@@ -98,9 +91,8 @@ impl Topology {
 
     /// Declares what is there for all channels.
     pub async fn declare(&self, channel: &lapin::Channel) -> lapin::Result<()> {
-        exchange(channel, self.changes(), ExchangeKind::Topic).await?;
-        if self.changes_only {
-            return Ok(());
+        if let Some(changes) = &self.changes {
+            return exchange(channel, changes.clone(), ExchangeKind::Topic).await;
         }
         exchange(channel, self.work(), ExchangeKind::Direct).await?;
         exchange(channel, self.dead(), ExchangeKind::Fanout).await?;

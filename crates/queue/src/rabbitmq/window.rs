@@ -38,6 +38,17 @@ impl Window {
         }
     }
 
+    /// The last that was delivered.
+    pub fn last(&self) -> u64 {
+        self.first + self.marks.len() as u64 - 1
+    }
+
+    /// Those open, up to this one.
+    pub fn open_up_to(&self, last: u64) -> Vec<u64> {
+        let numbered = (self.first..=last).zip(&self.marks);
+        numbered.filter(|(_, mark)| **mark == Mark::Open).map(|(tag, _)| tag).collect()
+    }
+
     /// What to tell the broker, in this order. The last of several must not have been told before: the broker closes the
     /// channel over a number that it does not know any more.
     pub fn done(&mut self, tags: &[u64]) -> Vec<Ack> {
@@ -93,5 +104,16 @@ mod tests {
         window.open(11);
         assert_eq!(acks(&mut window, &[11]), [(11, false)]);
         assert_eq!(acks(&mut window, &[10]), [(10, false)]);
+    }
+
+    #[test]
+    fn what_is_open_is_known_by_its_number() {
+        let mut window = Window::default();
+        assert_eq!((window.last(), window.open_up_to(0)), (0, vec![]));
+        (1..=5).for_each(|tag| window.open(tag));
+        window.done(&[1, 3]);
+        assert_eq!((window.last(), window.open_up_to(4), window.open_up_to(1)), (5, vec![2, 4], vec![]));
+        assert_eq!(acks(&mut window, &[2, 4, 5]), [(5, true)]);
+        assert_eq!((window.last(), window.open_up_to(9)), (5, vec![]));
     }
 }

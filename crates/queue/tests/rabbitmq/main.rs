@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod blocked;
+mod changes;
 mod outages;
 mod speed;
 mod tls;
 mod world;
 
 use lapin::{BasicProperties, options::*, types::FieldTable};
-use spindel_queue::{ChangesError, Channel, Message, Queue, RabbitMq};
+use spindel_queue::{Channel, Message, Queue, RabbitMq};
 use std::time::Duration;
 use world::{World, connected, erp, fresh, open, receive, receive_all, receives_nothing, until};
 
@@ -185,28 +186,27 @@ async fn an_exchange_that_was_deleted_is_made_anew() {
 }
 
 #[tokio::test]
-async fn changes_reach_those_who_listen() {
+async fn what_is_held_for_too_long_is_let_go_of_before_the_broker_takes_offence() {
     let Some(world) = World::new() else { return };
-    let queue = connected(world.options()).await;
-    let changes = queue.changes();
-    changes.publish("shop.order.created", "1", "{}".into()).await.expect("nobody has to listen");
-    let (_connection, stranger) = world.stranger().await;
-    let options = QueueDeclareOptions::exclusive();
-    let inbox = stranger.queue_declare("".into(), options, FieldTable::default()).await.unwrap().name().clone();
-    let key = "shop.order.*".into();
-    let bound =
-        stranger.queue_bind(inbox.clone(), world.name("changes"), key, QueueBindOptions::default(), FieldTable::default());
-    bound.await.unwrap();
-    changes.publish("shop.order.created", "2", r#"{"a":1}"#.into()).await.unwrap();
-    changes.publish("shop.stock.changed", "3", "{}".into()).await.unwrap();
-    let got = stranger.basic_get(inbox.clone(), BasicGetOptions { no_ack: true }).await.unwrap().unwrap();
-    assert_eq!(got.data, br#"{"a":1}"#);
-    assert_eq!(got.routing_key.as_str(), "shop.order.created");
-    assert_eq!(got.properties.message_id().as_ref().unwrap().as_str(), "2");
-    assert_eq!(got.properties.delivery_mode(), &Some(2));
-    assert!(stranger.basic_get(inbox, BasicGetOptions { no_ack: true }).await.unwrap().is_none());
-    let long = changes.publish(&"x".repeat(256), "4", "{}".into()).await;
-    assert!(matches!(long, Err(ChangesError::Refused(_))), "{long:?}");
+    let mut options = world.options();
+    options.hold_at_most = Duration::from_secs(1);
+    let queue = connected(options).await;
+    let messages = fresh(4);
+    queue.publish(&erp(), messages.clone()).await.unwrap();
+    let mut consumer = queue.consume(&erp(), 8).await.unwrap();
+    // One is in hand and three lie beside it, as while a destination rests.
+    let held = receive(&mut consumer, 1).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(receives_nothing(&mut consumer).await, "what nobody took is dropped, as the store announces it again");
+    // Of what was let go of the broker is told nothing more, and what comes later comes as ever.
+    consumer.acknowledge(&held).await.unwrap();
+    let later = fresh(4);
+    queue.publish(&erp(), later.clone()).await.unwrap();
+    receive_all(&mut consumer, &later).await;
+    drop(consumer);
+    let mut consumer = queue.consume(&erp(), 8).await.unwrap();
+    assert!(receives_nothing(&mut consumer).await, "the broker still holds what was let go of");
+    assert_eq!(queue.trouble(), None);
 }
 
 #[tokio::test]

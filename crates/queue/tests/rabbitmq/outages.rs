@@ -1,7 +1,11 @@
 //! A broker that cannot be reached, goes away in the middle, or loses a queue that is consumed.
 
 use crate::world::{World, connected, erp, fresh, receive, receive_all, until};
-use spindel_queue::{ChangesError, Queue, QueueError, RabbitMq};
+use lapin::{
+    options::{QueueDeclareOptions, QueueDeleteOptions},
+    types::FieldTable,
+};
+use spindel_queue::{Queue, QueueError, RabbitMq};
 use spindel_testkit::proxy::{Cut, Mode, Proxy};
 use std::time::{Duration, Instant};
 
@@ -15,8 +19,6 @@ async fn a_broker_out_of_reach_at_the_start_is_joined_when_it_comes() {
     let mut consumer = queue.consume(&erp(), 10).await.unwrap();
     let refused = queue.publish(&erp(), fresh(1)).await;
     assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
-    let refused = queue.changes().publish("a", "1", "{}".into()).await;
-    assert!(matches!(refused, Err(ChangesError::Unavailable(_))), "{refused:?}");
     assert!(begun.elapsed() < Duration::from_secs(10), "nothing hangs");
     assert!(queue.trouble().is_some());
     assert_eq!(queue.depth(&erp()).await.unwrap(), 0);
@@ -126,6 +128,33 @@ async fn a_queue_deleted_under_its_consumer_comes_back() {
     queue.publish(&erp(), messages.clone()).await.unwrap();
     receive_all(&mut consumer, &messages).await;
     assert_eq!(queue.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_ended_again_and_again_comes_back_more_slowly_each_time() {
+    let Some(world) = World::new() else { return };
+    let queue = connected(world.options()).await;
+    let _consumer = queue.consume(&erp(), 10).await.unwrap();
+    let (connection, mut stranger) = world.stranger().await;
+    let (resets, begun) = (*queue.resets().borrow(), Instant::now());
+    while begun.elapsed() < Duration::from_secs(6) {
+        let declared =
+            stranger.queue_declare(world.name("deliver.erp"), QueueDeclareOptions::durable().passive(), FieldTable::default());
+        match declared.await {
+            // Not before somebody consumes it: to delete a queue that is only being declared upsets the broker itself.
+            Ok(queue) if queue.consumer_count() > 0 => {
+                stranger.queue_delete(world.name("deliver.erp"), QueueDeleteOptions::default()).await.unwrap();
+            }
+            Ok(_) => {}
+            // The broker closes a channel on which it was asked for what is not there.
+            Err(_) => stranger = connection.create_channel().await.unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Each time all that is due is announced again.
+    let times = *queue.resets().borrow() - resets;
+    assert!((2..=6).contains(&times), "it came back {times} times in six seconds");
+    until("back for good", async || queue.trouble().is_none()).await;
 }
 
 #[tokio::test]

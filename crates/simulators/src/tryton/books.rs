@@ -277,7 +277,10 @@ fn check_sale(db: &Db, id: Id) -> Outcome<()> {
         return Err(Refusal::user("The web ID on the sale must be unique per shop."));
     }
     if db.one(SALE, id, "party").is_none() {
-        return Err(Refusal::User(format!("A value is required for field \"Party\" in record \"{}\" of \"Sale\".", name(db, SALE, id))));
+        return Err(Refusal::User(format!(
+            "A value is required for field \"Party\" in record \"{}\" of \"Sale\".",
+            name(db, SALE, id)
+        )));
     }
     for (field, label) in [("invoice_address", "Invoice Address"), ("shipment_address", "Shipment Address")] {
         let Some(address) = db.one(SALE, id, field) else { continue };

@@ -20,8 +20,7 @@ pub(super) fn press(db: &mut Db, model: &str, button: &str, ids: &[Id]) -> Outco
     Ok(())
 }
 
-pub(super) const FORBIDDEN: &str =
-    "You don&#39;t have the permission to access the requested resource. It is either read-protected or not readable by the server.";
+pub(super) const FORBIDDEN: &str = "You don&#39;t have the permission to access the requested resource. It is either read-protected or not readable by the server.";
 
 fn sale(db: &mut Db, button: &str, id: Id) -> Outcome<()> {
     let state = db.text(SALE, id, "state").to_owned();
@@ -163,7 +162,8 @@ fn warn_of_taxes(db: &mut Db, id: Id) -> Outcome<()> {
         let category = db.one(PRODUCT, product, "account_category").unwrap_or_default();
         if db.list("product.category", category, "taxes") != db.list(INVOICE_LINE, line, "taxes") {
             let name = books::name(db, INVOICE, id);
-            let text = format!("The invoice \"{name}\" does not have the default taxes for {}.", db.text(PRODUCT, product, "code"));
+            let text =
+                format!("The invoice \"{name}\" does not have the default taxes for {}.", db.text(PRODUCT, product, "code"));
             return warn(db, format!("{id:032x}.invoice_taxes"), text);
         }
     }
@@ -283,7 +283,8 @@ fn pay(db: &mut Db, invoice: Id, data: &Map<String, Value>, answered: bool) -> O
             "invoice.": { "rec_name": books::name(db, INVOICE, invoice) }, "lines": [], "lines_to_pay": [], "payment_lines": [] })));
     }
     if due.is_zero() {
-        let text = format!("You cannot overpay invoice \"{}\" because there is no more left to pay.", books::name(db, INVOICE, invoice));
+        let text =
+            format!("You cannot overpay invoice \"{}\" because there is no more left to pay.", books::name(db, INVOICE, invoice));
         return Err(Refusal::User(text));
     }
     let paid = number(db.stored(INVOICE, invoice, "paid")) + amount.min(due);

@@ -73,7 +73,11 @@ const MODELS: &[Model] = &[
         fields: &[("party", One("party.party")), ("type", Value), ("value", Value), ("name", Value), ("active", Value)],
     },
     Model { name: "account.tax", label: "Tax", fields: &[("rate", Value), ("name", Value), ("active", Value)] },
-    Model { name: "product.category", label: "Product Category", fields: &[("account_revenue", Value), ("taxes", List("account.tax"))] },
+    Model {
+        name: "product.category",
+        label: "Product Category",
+        fields: &[("account_revenue", Value), ("taxes", List("account.tax"))],
+    },
     Model {
         name: "product.template",
         label: "Product Template",

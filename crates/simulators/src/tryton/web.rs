@@ -61,7 +61,8 @@ const NOT_JSON: Refusal = Refusal::Status(400, "Not a JSON request");
 
 fn parsed(headers: &HeaderMap, body: &Bytes) -> Outcome<(Value, String, Vec<Value>)> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let body: Value = if kind.contains("json") { serde_json::from_slice(body).map_err(|_| NOT_JSON)? } else { return Err(NOT_JSON) };
+    let body: Value =
+        if kind.contains("json") { serde_json::from_slice(body).map_err(|_| NOT_JSON)? } else { return Err(NOT_JSON) };
     let method = body["method"].as_str().unwrap_or_default().to_owned();
     Ok((body["id"].clone(), method, body["params"].as_array().cloned().unwrap_or_default()))
 }
@@ -94,7 +95,7 @@ fn login(shared: &Shared, params: &[Value]) -> Outcome<Value> {
     let options = &shared.options;
     let password = params.get(1).and_then(|it| it["password"].as_str());
     if params.first().and_then(Value::as_str) != Some(&options.user) || password != Some(&options.password) {
-        return Err(Refusal::Status(401, "The server could not verify that you are authorized to access the URL requested."));
+        return Err(UNAUTHORIZED);
     }
     let mut world = shared.world();
     let token = format!("{:032x}", world.sessions.len() + 1);
@@ -103,6 +104,8 @@ fn login(shared: &Shared, params: &[Value]) -> Outcome<Value> {
 }
 
 const USER: Id = 2;
+const UNAUTHORIZED: Refusal =
+    Refusal::Status(401, "The server could not verify that you are authorized to access the URL requested.");
 
 /// `Session base64(login:id:token)`. What moves money wants a session that was used a moment ago.
 fn authorized(shared: &Shared, headers: &HeaderMap, method: &str) -> Outcome<()> {
@@ -114,7 +117,7 @@ fn authorized(shared: &Shared, headers: &HeaderMap, method: &str) -> Outcome<()>
     let mut world = shared.world();
     let fresh = world.sessions.get(token).copied().ok_or_else(refused)?;
     if method == "wizard.account.invoice.pay.create" && !fresh {
-        return Err(refused());
+        return Err(UNAUTHORIZED);
     }
     *world.calls.entry(method.to_owned()).or_default() += 1;
     Ok(())
@@ -166,7 +169,8 @@ fn call(world: &mut World, method: &str, params: &[Value]) -> Outcome<Value> {
         "fields_get" => Ok(fields(model, first)),
         "search" => Ok(json!(db.search(name, first, limit(params))?)),
         "search_read" => {
-            let fields: Vec<&str> = params.get(4).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let fields: Vec<&str> =
+                params.get(4).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
             let found = db.search(name, first, limit(params))?;
             found.into_iter().map(|id| db.read(model, id, &fields)).collect::<Outcome<Vec<_>>>().map(Value::Array)
         }

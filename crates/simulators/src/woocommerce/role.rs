@@ -52,7 +52,7 @@ reserving_methods = ["stripe", "klarna", "vipps"]
 
 impl Shop for WoocommerceSim {
     fn manners(&self) -> Manners {
-        Manners { refunds_are_polled: true, held_is_paid: true, ..Manners::default() }
+        Manners { refunds_are_polled: true, one_word_for_all: true, ..Manners::default() }
     }
 
     fn goods(&self) -> Vec<Goods> {

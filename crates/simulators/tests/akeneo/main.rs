@@ -1,5 +1,4 @@
 //! The simulated PIM over HTTP, as anybody meets it, and as the connector does.
-#![cfg(feature = "akeneo")]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod connector;

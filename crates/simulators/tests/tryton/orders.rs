@@ -122,7 +122,11 @@ impl Spec<'_> {
         let total = goods + post + parse(goodwill);
         let lines = json!([{ "line_id": format!("{}-0", self.id), "sku": self.lines[0].0, "quantity": pieces.to_string(),
             "subtotal": here(subtotal), "tax": here(tax), "restock": "return" }]);
-        let adjustments = if parse(goodwill).is_zero() { json!([]) } else { json!([{ "reason": "Goodwill", "amount": here(parse(goodwill)) }]) };
+        let adjustments = if parse(goodwill).is_zero() {
+            json!([])
+        } else {
+            json!([{ "reason": "Goodwill", "amount": here(parse(goodwill)) }])
+        };
         let refund = json!({ "id": id, "order": self.reference(), "created_at": self.at,
             "lines": if pieces == 0 { json!([]) } else { lines }, "shipping": if shipping { here(post) } else { Value::Null },
             "adjustments": adjustments, "total": here(total) });

@@ -14,7 +14,8 @@ use std::{
 const COMPANY: i64 = 1;
 const LOGIN: &str = "spindel";
 const PASSWORD: &str = "kleve-bord-17-vinter";
-const GROUPS: [&str; 6] = ["Sales", "Sales Administrator", "Stock", "Accounting", "Party Administration", "Account Product Administration"];
+const GROUPS: [&str; 6] =
+    ["Sales", "Sales Administrator", "Stock", "Accounting", "Party Administration", "Account Product Administration"];
 
 pub struct Peer {
     client: Client,
@@ -127,10 +128,13 @@ impl Peer {
         let warehouse = first(&self.search("stock.location", json!([["type", "=", "warehouse"]])).await);
         let shop = json!({ "name": "Fjord", "company": COMPANY, "currency": nok, "warehouses": [["add", [warehouse]]] });
         let shop = self.find_or_create("web.shop", json!([["name", "=", "Fjord"]]), shop).await;
-        let cash = self.find("account.account", json!([["name", "=", "Cash and Cash Equivalents"], ["type", "!=", null]]), &["name"]).await;
+        let cash = self
+            .find("account.account", json!([["name", "=", "Cash and Cash Equivalents"], ["type", "!=", null]]), &["name"])
+            .await;
         let cash = cash[0]["id"].as_i64().unwrap();
         let journal = first(&self.search("account.journal", json!([["type", "=", "cash"]])).await);
-        let method = json!({ "name": "Vipps", "company": COMPANY, "journal": journal, "credit_account": cash, "debit_account": cash });
+        let method =
+            json!({ "name": "Vipps", "company": COMPANY, "journal": journal, "credit_account": cash, "debit_account": cash });
         let method = self.find_or_create("account.invoice.payment.method", json!([["name", "=", "Vipps"]]), method).await;
         let tax = first(&self.search("account.tax", json!([["parent", "=", null]])).await);
         let ids = [("warehouse", warehouse), ("shop", shop), ("method", method), ("tax", tax), ("nok", nok)];
@@ -146,8 +150,12 @@ impl Peer {
 
     /// Whom Spindel works as: no administrator.
     async fn user(&self) {
-        let groups: Vec<i64> =
-            self.find("res.group", json!([["name", "in", GROUPS]]), &["name"]).await.iter().map(|it| it["id"].as_i64().unwrap()).collect();
+        let groups: Vec<i64> = self
+            .find("res.group", json!([["name", "in", GROUPS]]), &["name"])
+            .await
+            .iter()
+            .map(|it| it["id"].as_i64().unwrap())
+            .collect();
         assert_eq!(groups.len(), GROUPS.len());
         let values = json!({ "name": "Spindel", "login": LOGIN, "password": PASSWORD, "companies": [["add", [COMPANY]]],
             "company": COMPANY, "groups": [["add", groups]] });
@@ -236,7 +244,8 @@ impl Books for Peer {
         self.press("stock.shipment.out", "pick", &ids).await;
         let kind = self.find_or_create("stock.package.type", json!([["name", "=", "Box"]]), json!({ "name": "Box" })).await;
         let moves = sale[0]["shipments."][0]["outgoing_moves"].clone();
-        let package = json!({ "type": kind, "shipment": format!("stock.shipment.out,{}", first(&ids)), "moves": [["add", moves]] });
+        let package =
+            json!({ "type": kind, "shipment": format!("stock.shipment.out,{}", first(&ids)), "moves": [["add", moves]] });
         let package = self.create("stock.package", package).await;
         self.call("model.stock.package.write", vec![json!([package]), json!({ "shipping_reference": tracking })]).await;
         for button in ["pack", "ship", "do"] {

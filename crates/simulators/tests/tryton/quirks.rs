@@ -219,7 +219,10 @@ async fn prices_of_a_price_list_are_all_polled_again_when_it_changes() {
     tryton.sim.set_price_list(list, "1.5");
     assert_eq!(prices(hub.poll(EntityKind::Price, &mut cursor).await).len(), 4);
     tryton.clock.advance(hour);
-    assert!(prices(hub.poll(EntityKind::Price, &mut cursor).await).is_empty(), "a list that did not change is not gone through again");
+    assert!(
+        prices(hub.poll(EntityKind::Price, &mut cursor).await).is_empty(),
+        "a list that did not change is not gone through again"
+    );
 }
 
 #[tokio::test]
@@ -232,6 +235,7 @@ async fn a_call_that_is_no_json_and_one_without_session_are_refused_as_tryton_do
     let raw = Raw::of(&tryton.settings());
     let (status, body) = raw.rpc("model.sale.sale.search", json!([[], 0, 1, null, {}])).await;
     assert_eq!((status, body), (401, Value::Null));
-    let answer = client.post(&url).header("content-type", "application/json").body("{\"id\":1,\"method\":\"x\",\"params\":[]}").send();
+    let answer =
+        client.post(&url).header("content-type", "application/json").body("{\"id\":1,\"method\":\"x\",\"params\":[]}").send();
     assert_eq!(answer.await.unwrap().headers()["www-authenticate"], "Basic realm=\"Tryton\"");
 }

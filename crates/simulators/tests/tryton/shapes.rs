@@ -90,13 +90,17 @@ async fn errors(raw: &Raw, context: &Value, run: &str) {
     let twice = raw.error("model.party.party.create", party).await;
     assert_eq!(twice, ("UserError".into(), "The code on party must be unique.".into()));
     let (kind, text) = raw.error("model.sale.sale.write", json!([[999_999], { "comment": "x" }, context])).await;
-    assert_eq!((kind.as_str(), text.as_str()), ("UserError", "You are trying to write to records \"999999\" of \"Sale\" that don't exist."));
+    assert_eq!(
+        (kind.as_str(), text.as_str()),
+        ("UserError", "You are trying to write to records \"999999\" of \"Sale\" that don't exist.")
+    );
     let mut stale = context.clone();
     stale["_timestamp"] = json!({ format!("party.party,{id}"): "1.0" });
     let (kind, text) = raw.error("model.party.party.write", json!([[id], { "name": "x" }, stale])).await;
     assert_eq!((kind.as_str(), text.as_str()), ("ConcurrencyException", "Records were modified in the meanwhile"));
     // A sale that is being processed.
-    let sale = raw.result("model.sale.sale.search", json!([[["state", "=", "processing"]], 0, 1, null, context])).await[0].clone();
+    let sale =
+        raw.result("model.sale.sale.search", json!([[["state", "=", "processing"]], 0, 1, null, context])).await[0].clone();
     let (kind, text) = raw.error("model.sale.sale.quote", json!([[sale], context])).await;
     assert_eq!(kind, "UserError");
     assert!(text.starts_with("You can not call \"quote\" on \"") && text.ends_with("\" of \"Sale\"."), "{text}");

@@ -219,7 +219,8 @@ impl<B: Books> Walk<'_, B> {
     async fn orders_are_cancelled(&self) {
         let sku = self.books.sku(2);
         let spec = self.spec("cancel", Currency::NOK, true, vec![(&sku, 2, "100.00", "0")]);
-        let cancel = json!({ "do": "cancel_order", "order": spec.reference(), "reason": "customer", "at": spec.at, "restock": true });
+        let cancel =
+            json!({ "do": "cancel_order", "order": spec.reference(), "reason": "customer", "at": spec.at, "restock": true });
         assert_eq!(self.refused(cancel.clone()).await.class, ErrorClass::MissingDependency);
         self.once(spec.push().0).await;
         assert!(!self.hub.perform(None, cancel.clone()).await.unwrap().unchanged);
@@ -316,8 +317,13 @@ impl<B: Books> Walk<'_, B> {
         assert_eq!((shipment.state, shipment.tracking[0].number.as_str()), (ShipmentState::Shipped, "370123456789"));
         assert!(shipment.completes_order);
         let [line] = &shipment.lines[..] else { panic!("{:?}", shipment.lines) };
-        assert_eq!((line.line_id.clone(), line.sku.clone(), line.quantity), (Some(format!("{}-0", spec.id)), Some(sku.clone()), Decimal::TWO));
-        let Some(Record::Shipment(read)) = self.hub.read(EntityKind::Shipment, &shipment.id).await else { panic!("not readable") };
+        assert_eq!(
+            (line.line_id.clone(), line.sku.clone(), line.quantity),
+            (Some(format!("{}-0", spec.id)), Some(sku.clone()), Decimal::TWO)
+        );
+        let Some(Record::Shipment(read)) = self.hub.read(EntityKind::Shipment, &shipment.id).await else {
+            panic!("not readable")
+        };
         assert_eq!(read, shipment);
         assert_eq!(self.sale(&spec).await.shipment_state, "sent");
     }

@@ -1,6 +1,9 @@
 //! The carrier's rounds: every parcel that was handed in gets on by a step now and then, until it has arrived.
 
-use spindel_simulators::{roles::Parcel, trade::Trade};
+use spindel_simulators::{
+    roles::{Parcel, Sold},
+    trade::Trade,
+};
 use std::{
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
@@ -30,8 +33,9 @@ impl Rounds {
             return;
         }
         // What was cancelled has its label for nothing.
-        let sent: HashSet<String> = trade.shop.orders().into_iter().filter(|it| it.sent).map(|it| it.number).collect();
-        for parcel in parcels.into_iter().filter(|it| sent.contains(&it.order)) {
+        let orders = trade.shop.orders();
+        let sent: HashSet<&str> = orders.iter().filter(|it| it.sent).map(Sold::bare_number).collect();
+        for parcel in parcels.into_iter().filter(|it| sent.contains(it.order.as_str())) {
             let moved = self.moved.entry(parcel.booking.clone()).or_insert(now);
             if now.duration_since(*moved) >= STEP {
                 *moved = now;

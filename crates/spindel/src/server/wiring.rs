@@ -39,7 +39,7 @@ pub fn wire(settings: Settings, client: &Client, tokens: &Arc<dyn TokenKeeper>, 
             ..Options::new(&name, clock.clone(), Arc::clone(tokens))
         };
         let transport: anyhow::Result<Arc<dyn Transport>> = match bus::is_broker(&connection.endpoint) {
-            true => Bus::new(&name, connection.endpoint).map(|it| Arc::new(it) as _),
+            true => Bus::new(&name, connection.endpoint, connection.timeout).map(|it| Arc::new(it) as _),
             false => {
                 let transport = client.transport(connection.endpoint, connection.entry.budget, options);
                 transport.map(|it| Arc::new(it) as _).map_err(Into::into)

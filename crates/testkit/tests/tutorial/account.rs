@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spindel_connect::{
     Ability, Api, Auth, BodyEncoding, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret,
-    Secrets, TokenGrant, Verdict, checks_out, finds_pickup_points, performs, performs_batch, polls, quotes, reads, receives,
-    subscribes, tracks,
+    Secrets, TokenGrant, Verdict, base_url, checks_out, finds_pickup_points, performs, performs_batch, polls, quotes, reads,
+    receives, subscribes, tracks,
 };
 use spindel_model::{BookShipment, CapturePayment, ErrorClass, OrderRef, RefundOrder, SetStock, StockLevel, Transaction};
 
@@ -49,10 +49,7 @@ impl Connector for Acme {
     const FIXTURES: &'static [Fixture] = FIXTURES;
 
     fn connect(config: Config) -> Result<(Self, Endpoint), ConfigError> {
-        let url = config.url.trim_end_matches('/');
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(ConfigError::new("url", "must begin with `https://`"));
-        }
+        let url = base_url("url", &config.url, "https://api.acme.example")?;
         let grant = vec![
             ("grant_type", Secret::new("client_credentials")),
             ("client_id", config.client_id),

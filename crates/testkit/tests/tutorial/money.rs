@@ -57,7 +57,7 @@ impl Perform<RefundOrder> for Acme {
 impl Read<(OrderRef, Transaction)> for Acme {
     async fn read(&self, api: &Api, id: &str) -> Result<Option<(OrderRef, Transaction)>, CallError> {
         let payment = payment_of("read_payment", Some(id), None)?;
-        let found: wire::Payment = api.get("read_payment", format!("/payments/{payment}")).fetch().await?;
-        Ok(Some(found.transaction()))
+        let found: Option<wire::Payment> = api.get("read_payment", format!("/payments/{payment}")).find().await?;
+        Ok(found.map(wire::Payment::transaction))
     }
 }

@@ -2,34 +2,27 @@
 
 use crate::{account::Acme, wire};
 use jiff::SignedDuration;
-use spindel_connect::{Api, CallError, Cursor, Page, Poll};
-use spindel_model::{Change, EntityKind, EntityRef, Record, StockLevel, Timestamp, Topic};
+use spindel_connect::{Api, CallError, Cursor, Page, Poll, Round};
+use spindel_model::{Change, Record, StockLevel, Timestamp, Topic};
 
-/// Acme shows a change this much later than it is dated.
-const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// Acme shows a change up to so much later than it is dated.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 impl Poll<StockLevel> for Acme {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
-        // `since 2026-11-20T09:00:00Z`, or `page …` in the middle of a walk.
-        let path = match cursor.map(|it| it.0.as_str()) {
-            None => "/stock".to_owned(),
-            Some(text) => match text.strip_prefix("page ") {
-                Some(page) => format!("/stock?page={page}"),
-                None => format!("/stock?since={}", text.trim_start_matches("since ")),
-            },
+        let round = Round::<String>::read(cursor, now, None)?;
+        let path = match (round.place(), round.looks_back(OVERLAP)) {
+            (Some(page), _) => format!("/stock?page={page}"),
+            (None, Some(since)) => format!("/stock?since={since}"),
+            (None, None) => "/stock".to_owned(),
         };
         let page: wire::StockPage = api.get("poll_stock", path).fetch().await?;
-        let more = page.next.is_some();
-        let next = match page.next {
-            Some(page) => Some(Cursor(format!("page {page}"))),
-            None => <Self as Poll<StockLevel>>::since(self, now),
-        };
-        let cursor = next.ok_or_else(|| CallError::unexpected("poll_stock", "this time cannot be asked for"))?;
-        Ok(Page { changes: page.items.into_iter().map(change).collect(), cursor, more })
+        let seen = page.items.iter().map(|it| it.changed_at).max();
+        Ok(round.page(page.items.into_iter().map(change).collect(), page.next, seen))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Some(Cursor(format!("since {}", at.checked_sub(LATE).ok()?)))
+        Some(Round::<String>::since(at))
     }
 }
 
@@ -42,10 +35,6 @@ fn change(it: wire::StockItem) -> Change {
         on_hand: None,
         as_of: it.changed_at,
     };
-    Change {
-        topic: Topic::StockChanged,
-        entity: EntityRef::new(EntityKind::Stock, format!("{}@{}", stock.sku.as_deref().unwrap_or_default(), stock.location)),
-        version: stock.as_of.into(),
-        record: Record::Stock(stock),
-    }
+    let id = format!("{}@{}", stock.sku.as_deref().unwrap_or_default(), stock.location);
+    Change::new(Topic::StockChanged, id, stock.as_of, Record::Stock(stock))
 }

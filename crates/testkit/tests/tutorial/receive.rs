@@ -3,7 +3,7 @@
 use crate::{account::Acme, wire};
 use http::{Method, StatusCode};
 use spindel_connect::{Answer, Incoming, ParseError, Part, Proof, Receive, Secret, Verified};
-use spindel_model::{Change, EntityKind, EntityRef, Record, Topic};
+use spindel_model::{Change, Record, Topic};
 use std::time::Duration;
 
 impl Receive for Acme {
@@ -30,12 +30,7 @@ impl Receive for Acme {
             // It says that money moved and not how much.
             "payment.changed" => {
                 let it: wire::PaymentChanged = delivery.json()?;
-                Ok(vec![Change {
-                    topic: Topic::TransactionCreated,
-                    entity: EntityRef::new(EntityKind::Transaction, it.payment),
-                    version: it.at.into(),
-                    record: Record::Nudge,
-                }])
+                Ok(vec![Change::new(Topic::TransactionCreated, it.payment, it.at, Record::Nudge)])
             }
             // Genuine, and of no interest.
             "account.greeted" => Ok(Vec::new()),

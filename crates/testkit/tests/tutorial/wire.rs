@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use spindel_model::{
-    Change, Currency, EntityKind, EntityRef, Exact, Money, OrderRef, Record, Shipment, ShipmentState, Timestamp, Topic, Tracking,
-    Transaction, TransactionKind, TransactionStatus,
+    Change, Currency, Exact, Money, OrderRef, Shipment, ShipmentState, Timestamp, Topic, Tracking, Transaction, TransactionKind,
+    TransactionStatus,
 };
 
 #[derive(Deserialize)]
@@ -109,25 +109,22 @@ impl Parcel {
             // One that is not known means that something moved; the carrier's own word goes along.
             _ => ShipmentState::InTransit,
         };
-        let shipment = Shipment {
-            id: self.number.clone(),
-            order: OrderRef { id: None, number: Some(self.order) },
-            state,
-            raw_state: Some(self.status),
-            carrier: Some("Acme".to_owned()),
-            tracking: vec![Tracking { number: self.number, url: None }],
-            lines: Vec::new(),
-            completes_order: false,
-            location: None,
-            shipped_at: None,
-            updated_at: self.at,
-        };
-        Change {
+        Change::shipment(
             topic,
-            entity: EntityRef::new(EntityKind::Shipment, shipment.id.as_str()),
-            version: shipment.updated_at.into(),
-            record: Record::Shipment(Box::new(shipment)),
-        }
+            Shipment {
+                id: self.number.clone(),
+                order: OrderRef { id: None, number: Some(self.order) },
+                state,
+                raw_state: Some(self.status),
+                carrier: Some("Acme".to_owned()),
+                tracking: vec![Tracking { number: self.number, url: None }],
+                lines: Vec::new(),
+                completes_order: false,
+                location: None,
+                shipped_at: None,
+                updated_at: self.at,
+            },
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::Serialize;
 use spindel_connect::{Api, Around, CallError};
-use spindel_model::{Decimal, OrderRef, Performed, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{Decimal, OrderRef, Performed, Transaction};
 
 const OPERATION: &str = "record_payment";
 
@@ -19,7 +19,7 @@ impl BusinessCentral {
         transaction: &Transaction,
         around: &Around<'_>,
     ) -> Result<Performed, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Performed::unchanged());
         }
         if transaction.amount.currency != self.currency {
@@ -67,7 +67,7 @@ impl BusinessCentral {
         transaction: &Transaction,
         around: &Around<'_>,
     ) -> Result<Option<Performed>, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Some(Performed::unchanged()));
         }
         let code = around.maps.require(OPERATION, "payment", &transaction.gateway)?;
@@ -114,12 +114,6 @@ struct NewPayment<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     applies_to_invoice_number: Option<&'a str>,
     description: String,
-}
-
-/// Authorisations and voids move no money; refunds are booked by `record_refund`.
-fn brings_money(transaction: &Transaction) -> bool {
-    let kind = matches!(transaction.kind, TransactionKind::Capture | TransactionKind::Sale);
-    kind && transaction.status == TransactionStatus::Success
 }
 
 /// What a payment is found by again, in the journal and in the ledger.

@@ -299,7 +299,7 @@ impl NoteLine {
             description: &self.title,
             description2: String::new(),
             quantity: Number(self.quantity),
-            unit_price: Number(self.price),
+            unit_price: Number(self.price.normalize()),
             discount_amount: Number(Decimal::ZERO),
         }
     }

@@ -72,7 +72,7 @@ impl BusinessCentral {
             description: "Rounding",
             description2: mark.to_string(),
             quantity: Number(Decimal::ONE),
-            unit_price: Number(missing),
+            unit_price: Number(missing.normalize()),
             discount_amount: Number(Decimal::ZERO),
         };
         api.post("round_order", lines).json(&line).send().await.map(drop)

@@ -9,9 +9,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{
-    CapturePayment, Decimal, Money, Performed, RecordPayment, Shipment, Transaction, TransactionKind, TransactionStatus,
-};
+use spindel_model::{CapturePayment, Decimal, Money, Performed, RecordPayment, Shipment};
 
 const RECORD: &str = "record_payment";
 const CAPTURE: &str = "capture_payment";
@@ -73,7 +71,7 @@ impl Perform<RecordPayment> for Magento {
 
     async fn perform(&self, api: &Api, ask: Ask<'_, RecordPayment>) -> Result<Performed, CallError> {
         let payment = &ask.verb.transaction;
-        if !brings_money(payment) {
+        if !payment.brings_money() {
             return Ok(Performed::unchanged());
         }
         let order = self.order_of(api, RECORD, &ask.around, &ask.verb.order).await?;
@@ -90,12 +88,6 @@ impl Perform<RecordPayment> for Magento {
         }
         invoice(api, RECORD, &order, &Body { capture: false, items: Vec::new(), notify: false }).await
     }
-}
-
-/// Authorisations move no money, refunds are recorded by `record_refund`.
-fn brings_money(payment: &Transaction) -> bool {
-    let kind = matches!(payment.kind, TransactionKind::Capture | TransactionKind::Sale);
-    kind && payment.status == TransactionStatus::Success
 }
 
 /// What is due, in the currency of the payment.

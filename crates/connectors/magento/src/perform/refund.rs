@@ -9,11 +9,11 @@ use crate::{
     Magento,
     read::checked,
     search::Search,
-    wire::{Id, Number, item::Item, order::Order, refund::CreditMemo, says, sum::money},
+    wire::{Id, Number, item::Item, order::Order, refund::CreditMemo, says},
 };
 use serde::Serialize;
 use spindel_connect::{Api, Around, Ask, CallError, Perform, Repeat};
-use spindel_model::{Decimal, MoneyError, Performed, RecordRefund, Refund, RefundLine, RefundOrder, Restock};
+use spindel_model::{Decimal, Money, MoneyError, Performed, RecordRefund, Refund, RefundLine, RefundOrder, Restock};
 
 /// Credit memos of one order that are looked at.
 const MOST: usize = 100;
@@ -176,7 +176,7 @@ impl Magento {
         let left = |it: &super::payment::Invoice| it.base_grand_total.or_zero() - it.base_total_refunded.or_zero();
         let fits = invoices.iter().find(|it| it.is_online() && left(it) >= wanted.amount);
         let Some(invoice) = fits else {
-            let amount = money(wanted.amount, order.base_currency_code);
+            let amount = Money::new(wanted.amount, order.base_currency_code).scaled();
             return Err(CallError::data(operation, format!("no invoice of order {} has {amount} left", order.number())));
         };
         checked(operation, &invoice.entity_id.0).map(str::to_owned)

@@ -1,6 +1,6 @@
 //! Customers: accounts. Guests are none.
 
-use super::{At, Id, address::Address, filled};
+use super::{Id, Utc, address::Address, filled};
 use serde::Deserialize;
 use spindel_model::{Attributes, Consent, ConsentState};
 
@@ -9,9 +9,9 @@ pub(crate) struct Customer {
     id: Id,
     group_id: Option<Id>,
     #[serde(default)]
-    pub created_at: At,
+    pub created_at: Utc,
     #[serde(default)]
-    pub updated_at: At,
+    pub updated_at: Utc,
     email: Option<String>,
     firstname: Option<String>,
     lastname: Option<String>,

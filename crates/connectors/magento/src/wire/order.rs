@@ -1,18 +1,18 @@
 //! Orders. Every amount stands there twice, in the website's base currency and in the order's own.
 
 use super::{
-    Amount, At, Comment, Id,
+    Amount, Comment, Id, Utc,
     address::Address,
     filled,
     item::{Item, Parts, Rows},
     some_id,
-    sum::{Both, Currencies, money},
+    sum::{Both, Currencies},
 };
 use crate::Shop;
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
-    Attributes, Currency, Customer, Decimal, MoneyBag, OrderLine, OrderRef, ShippingLine, Timestamp, Topic, Totals,
+    Attributes, Currency, Customer, Decimal, Money, MoneyBag, OrderLine, OrderRef, ShippingLine, Timestamp, Topic, Totals,
 };
 
 #[derive(Clone, Deserialize)]
@@ -24,9 +24,9 @@ pub(crate) struct Order {
     pub(super) store_id: Option<Id>,
     pub(super) store_name: Option<String>,
     #[serde(default)]
-    pub created_at: At,
+    pub created_at: Utc,
     #[serde(default)]
-    pub(super) updated_at: At,
+    pub(super) updated_at: Utc,
     pub(super) customer_id: Option<Id>,
     pub(super) customer_email: Option<String>,
     pub(super) customer_firstname: Option<String>,
@@ -287,7 +287,7 @@ impl Order {
                 "order {id} does not add up: its total is {} and its parts make {}; \
                  an extension puts something on it that the API does not tell",
                 order.totals.grand.presentment,
-                money(order.totals.grand.presentment.amount - rest.presentment.amount, self.order_currency_code),
+                Money::new(order.totals.grand.presentment.amount - rest.presentment.amount, self.order_currency_code).scaled(),
             )));
         }
         order.totals.rounding = self.currencies().bag(Both { shop: rest.shop.amount, seen: rest.presentment.amount });

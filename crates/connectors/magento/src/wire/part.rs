@@ -4,12 +4,12 @@ use super::{
     filled,
     item::Item,
     order::{AppliedTax, Extension, Order},
-    sum::{Both, money},
+    sum::Both,
 };
 use crate::Shop;
 use spindel_model::{
-    Charge, ChargeKind, Decimal, Discount, DiscountKind, DiscountShare, FulfilmentState, OrderLine, PaymentState, ShippingLine,
-    TaxLine, Transaction, TransactionKind, TransactionStatus,
+    Charge, ChargeKind, Decimal, Discount, DiscountKind, DiscountShare, FulfilmentState, Money, OrderLine, PaymentState,
+    ShippingLine, TaxLine, Transaction, TransactionKind, TransactionStatus,
 };
 
 impl Order {
@@ -174,7 +174,7 @@ impl Order {
             gateway,
             kind,
             status: TransactionStatus::Success,
-            amount: money(amount, self.order_currency_code),
+            amount: Money::new(amount, self.order_currency_code).scaled(),
             processed_at,
             reference,
             expires_at: None,

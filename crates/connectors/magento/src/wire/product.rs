@@ -1,6 +1,6 @@
 //! Products: simple ones, and configurable ones whose variants are products of their own.
 
-use super::{Amount, At, Id, filled, sum::money};
+use super::{Amount, Id, Utc, filled};
 use crate::Shop;
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,9 +23,9 @@ pub(crate) struct Product {
     #[serde(default)]
     weight: Amount,
     #[serde(default)]
-    pub created_at: At,
+    pub created_at: Utc,
     #[serde(default)]
-    updated_at: At,
+    updated_at: Utc,
     #[serde(default)]
     media_gallery_entries: Vec<Entry>,
     #[serde(default)]
@@ -116,7 +116,7 @@ impl Product {
 
     /// The price without tax or with it, as the shop keeps it. A special price counts from the rows that say when it holds.
     fn price(&self, shop: &Shop) -> Option<Money> {
-        Some(money(self.price.0?, shop.currency))
+        Some(Money::new(self.price.0?, shop.currency).scaled())
     }
 
     fn variant(&self, shop: &Shop, labels: &[Labels]) -> Variant {

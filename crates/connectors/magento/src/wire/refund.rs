@@ -1,15 +1,15 @@
 //! Credit memos. Number, payment and lines of the order come from the order itself.
 
 use super::{
-    Amount, At, Comment, Id, filled,
+    Amount, Comment, Id, Utc, filled,
     order::Order,
-    sum::{Both, Currencies, money},
+    sum::{Both, Currencies},
 };
 use crate::Shop;
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
-    Currency, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction, TransactionKind, TransactionStatus,
+    Currency, Money, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction, TransactionKind, TransactionStatus,
 };
 
 /// As Magento numbers the states of a credit memo.
@@ -21,7 +21,7 @@ pub(crate) struct CreditMemo {
     pub order_id: Id,
     state: Option<u64>,
     #[serde(default)]
-    created_at: At,
+    created_at: Utc,
     transaction_id: Option<String>,
     base_currency_code: Currency,
     order_currency_code: Currency,
@@ -138,7 +138,7 @@ impl CreditMemo {
             gateway: order.gateway(),
             kind: TransactionKind::Refund,
             status: TransactionStatus::Success,
-            amount: money(total.seen, self.order_currency_code),
+            amount: Money::new(total.seen, self.order_currency_code).scaled(),
             processed_at,
             reference: order.payment(),
             expires_at: None,

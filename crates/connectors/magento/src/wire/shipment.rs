@@ -1,6 +1,6 @@
 //! Shipments with their tracks. Number and lines of the order come from the order itself.
 
-use super::{Amount, At, Comment, Id, filled, order::Order};
+use super::{Amount, Comment, Id, Utc, filled, order::Order};
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{Decimal, ShipmentLine, ShipmentState, Timestamp, Tracking};
@@ -10,9 +10,9 @@ pub(crate) struct Shipment {
     pub entity_id: Id,
     pub order_id: Id,
     #[serde(default)]
-    pub created_at: At,
+    pub created_at: Utc,
     #[serde(default)]
-    updated_at: At,
+    updated_at: Utc,
     #[serde(default)]
     items: Vec<Row>,
     pub tracks: Option<Vec<Track>>,

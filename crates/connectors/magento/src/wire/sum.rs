@@ -67,7 +67,7 @@ pub(crate) struct Currencies {
 
 impl Currencies {
     pub fn bag(self, both: Both) -> MoneyBag {
-        MoneyBag { shop: money(both.shop, self.shop), presentment: money(both.seen, self.seen) }
+        MoneyBag { shop: Money::new(both.shop, self.shop).scaled(), presentment: Money::new(both.seen, self.seen).scaled() }
     }
 
     /// What rounding may make of so many parts, in each currency.
@@ -75,11 +75,4 @@ impl Currencies {
         let of = |currency| Decimal::new(i64::try_from(parts).unwrap_or(i64::MAX), exponent(currency));
         Both { shop: of(self.shop), seen: of(self.seen) }
     }
-}
-
-/// At the currency's own scale where that is exact, and as it came where not.
-pub(crate) fn money(amount: Decimal, currency: Currency) -> Money {
-    let plain = Money::new(amount, currency);
-    let rounded = plain.rounded();
-    if rounded.amount == amount { rounded } else { plain }
 }

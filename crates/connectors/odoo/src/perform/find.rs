@@ -1,11 +1,11 @@
 //! Finds what an order refers to in Odoo: the order itself, products by SKU, the price list of a currency.
 
 use crate::{
-    Odoo, ProductKey,
+    Odoo,
     wire::{self, Company, Id, Product, SaleOrder},
 };
 use serde_json::{Value, json};
-use spindel_connect::{Api, Around, CallError};
+use spindel_connect::{Api, Around, CallError, ProductKey};
 use spindel_model::{Currency, OrderRef, Performed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,20 +125,4 @@ pub(super) fn performed(order: &SaleOrder) -> Performed {
 
 pub(super) fn unchanged(order: &SaleOrder) -> Performed {
     Performed { unchanged: true, ..performed(order) }
-}
-
-impl ProductKey {
-    fn sku(&self) -> Option<&str> {
-        match self {
-            Self::Sku(sku) => Some(sku),
-            Self::Id(_) => None,
-        }
-    }
-
-    fn id(&self) -> Option<i64> {
-        match self {
-            Self::Id(id) => Some(*id),
-            Self::Sku(_) => None,
-        }
-    }
 }

@@ -9,12 +9,12 @@ use super::{
     sheet::{Books, Row, cell, ids_cell, rounding_name},
 };
 use crate::{
-    Odoo, ProductKey, identity,
+    Odoo, identity,
     identity::Names,
     wire::{self, External, SaleLine, SaleOrder},
 };
 use serde_json::json;
-use spindel_connect::{Api, Around, CallError};
+use spindel_connect::{Api, Around, CallError, ProductKey};
 use spindel_model::{Decimal, Money, Order, Performed};
 use std::collections::{BTreeMap, HashMap};
 

@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use spindel_connect::{Api, Around, CallError};
-use spindel_model::{ErrorClass, OrderRef, Performed, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{ErrorClass, OrderRef, Performed, Transaction};
 
 const OPERATION: &str = "record_payment";
 
@@ -23,7 +23,7 @@ impl Odoo {
         transaction: &Transaction,
         around: &Around<'_>,
     ) -> Result<Performed, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Performed::unchanged());
         }
         let journal = around.maps.require(OPERATION, "payment", &transaction.gateway)?;
@@ -44,7 +44,7 @@ impl Odoo {
     }
 
     pub(super) async fn recorded_payment(&self, api: &Api, transaction: &Transaction) -> Result<Option<Performed>, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Some(Performed::unchanged()));
         }
         let found = find(api, transaction).await?;
@@ -92,12 +92,6 @@ impl Odoo {
         let code = transaction.amount.currency.code();
         if order.currency_id.name() == code { Ok(order.currency_id.0) } else { currency_id(api, code).await }
     }
-}
-
-/// Authorisations and voids move no money; refunds are booked by `record_refund`.
-fn brings_money(transaction: &Transaction) -> bool {
-    let kind = matches!(transaction.kind, TransactionKind::Capture | TransactionKind::Sale);
-    kind && transaction.status == TransactionStatus::Success
 }
 
 /// What a payment is found by again: `vipps:4711`.

@@ -6,12 +6,12 @@ use super::{
     sheet::{cell, ids_cell, product},
 };
 use crate::{
-    Odoo, ProductKey,
+    Odoo,
     identity::{Names, part},
     wire::{self, Move, SaleLine, SaleOrder},
 };
 use serde_json::json;
-use spindel_connect::{Api, Around, CallError};
+use spindel_connect::{Api, Around, CallError, ProductKey};
 use spindel_model::{Decimal, Money, Performed, Refund, RefundLine, exponent};
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! An order as lines of an Odoo order: goods, discounts, shipping, charges, rounding. No I/O.
 
-use crate::{Config, ProductKey, identity::part};
-use spindel_connect::{CallError, Maps};
+use crate::{Config, identity::part};
+use spindel_connect::{CallError, Maps, ProductKey};
 use spindel_model::{BookIn, Decimal, MoneyBag, Order, TaxLine, exponent};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,7 +9,7 @@ use crate::{
 use serde::Deserialize;
 use serde_json::json;
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{Currency, Decimal, Performed, RecordPayment, Timestamp, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{Currency, Decimal, Performed, RecordPayment, Timestamp, Transaction};
 
 const OPERATION: &str = RECORD_PAYMENT.name;
 
@@ -59,7 +59,7 @@ impl Perform<RecordPayment> for Shopify {
             user_errors: Vec<UserError>,
         }
         let payment = &ask.verb.transaction;
-        if !is_paid(payment) {
+        if !payment.brings_money() {
             return Ok(Performed::unchanged());
         }
         let order = self.order_to_pay(api, &ask).await?;
@@ -86,11 +86,6 @@ impl Perform<RecordPayment> for Shopify {
         let order = self.order_to_pay(api, &ask).await?;
         Ok(order.has(&ask.verb.transaction).then(|| at_order(&order.id, &order.name)))
     }
-}
-
-/// An authorisation is no payment yet, and a refund is told by itself.
-fn is_paid(it: &Transaction) -> bool {
-    it.status == TransactionStatus::Success && matches!(it.kind, TransactionKind::Capture | TransactionKind::Sale)
 }
 
 impl Shopify {

@@ -10,32 +10,20 @@ pub(crate) mod rest;
 pub(crate) mod rest_refund;
 mod state;
 
-use serde::{Deserialize, Deserializer, de};
-use spindel_connect::ParseError;
+use serde::Deserialize;
+use spindel_connect::{ParseError, wire};
 use spindel_model::{Currency, Exact, Money, MoneyBag, MoneyError, Timestamp};
-use std::fmt;
 
-/// An id as text, whether it comes as a number (they exceed 2^53) or as a GraphQL id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An id as text, whether it comes as a number or as a GraphQL id.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "wire::Id")]
 pub(crate) struct Id(pub String);
 
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl de::Visitor<'_> for Either {
-            type Value = Id;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id")
-            }
-            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Id, E> {
-                Ok(Id(id.to_string()))
-            }
-            fn visit_str<E: de::Error>(self, id: &str) -> Result<Id, E> {
-                let bare = bare_id(id);
-                if bare.is_empty() { Err(E::custom("expected an id, got nothing")) } else { Ok(Id(bare.to_owned())) }
-            }
-        }
-        deserializer.deserialize_any(Either)
+impl TryFrom<wire::Id> for Id {
+    type Error = &'static str;
+    fn try_from(id: wire::Id) -> Result<Self, Self::Error> {
+        let bare = bare_id(&id.0);
+        if bare.is_empty() { Err("expected an id, got nothing") } else { Ok(Self(bare.to_owned())) }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::mark;
 use crate::{
-    ProductKey, Tryton,
+    Tryton,
     records::{Id, Product, Sale},
     rpc::Rpc,
 };
 use serde_json::json;
-use spindel_connect::{Around, CallError};
+use spindel_connect::{Around, CallError, ProductKey};
 use spindel_model::{OrderRef, Performed};
 use std::collections::{BTreeMap, BTreeSet};
 

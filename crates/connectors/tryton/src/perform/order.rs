@@ -10,13 +10,13 @@ use super::{
     sheet::{Books, Row, Sheet},
 };
 use crate::{
-    ProductKey, Tryton,
+    Tryton,
     records::{Product, Sale},
     rpc::Rpc,
     wire,
 };
 use serde_json::{Map, Value, json};
-use spindel_connect::{Around, CallError};
+use spindel_connect::{Around, CallError, ProductKey};
 use spindel_model::{Decimal, Money, Order, Performed};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,10 @@ impl Tryton {
                 return self.cancel(rpc, sale).await;
             }
             if sale.is_cancelled() {
-                let problem = format!("{} was cancelled in Tryton, but not in the shop: cancel it there, or set it to draft here", sale.name());
+                let problem = format!(
+                    "{} was cancelled in Tryton, but not in the shop: cancel it there, or set it to draft here",
+                    sale.name()
+                );
                 return Err(CallError::data(OPERATION, problem));
             }
             if self.is_complete(&sale, order) {
@@ -144,7 +147,8 @@ impl Draft<'_> {
         let wanted = self.wanted();
         let sale = self.tryton.sale(self.rpc, "read_order", id).await?;
         if sale.currency.code != wanted.currency.code() {
-            let problem = format!("{} is in {}, the order in {}: cancel it in Tryton", sale.name(), sale.currency.code, wanted.currency);
+            let problem =
+                format!("{} is in {}, the order in {}: cancel it in Tryton", sale.name(), sale.currency.code, wanted.currency);
             return Err(CallError::data(OPERATION, problem));
         }
         let missing = wanted.amount - sale.total_amount.0;

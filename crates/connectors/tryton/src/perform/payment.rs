@@ -12,7 +12,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use spindel_connect::{Around, CallError};
-use spindel_model::{OrderRef, Performed, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{OrderRef, Performed, Transaction};
 
 const OPERATION: &str = "record_payment";
 
@@ -24,7 +24,7 @@ impl Tryton {
         transaction: &Transaction,
         around: &Around<'_>,
     ) -> Result<Performed, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Performed::unchanged());
         }
         let method = around.maps.require(OPERATION, "payment", &transaction.gateway)?;
@@ -48,18 +48,12 @@ impl Tryton {
         transaction: &Transaction,
         around: &Around<'_>,
     ) -> Result<Option<Performed>, CallError> {
-        if !brings_money(transaction) {
+        if !transaction.brings_money() {
             return Ok(Some(Performed::unchanged()));
         }
         let memo = mark::payment(around.from, &transaction.gateway, &transaction.id);
         Ok(is_booked(rpc, &memo).await?.then(Performed::done))
     }
-}
-
-/// Authorisations and voids move no money; refunds are booked by `record_refund`.
-fn brings_money(transaction: &Transaction) -> bool {
-    let kind = matches!(transaction.kind, TransactionKind::Capture | TransactionKind::Sale);
-    kind && transaction.status == TransactionStatus::Success
 }
 
 async fn is_booked(rpc: &Rpc<'_>, memo: &str) -> Result<bool, CallError> {
@@ -82,13 +76,7 @@ fn nothing_to_pay(sale: &Sale, invoices: &[Invoice]) -> CallError {
     }
 }
 
-async fn pay(
-    rpc: &Rpc<'_>,
-    invoice: &Invoice,
-    transaction: &Transaction,
-    method: i64,
-    memo: &str,
-) -> Result<(), CallError> {
+async fn pay(rpc: &Rpc<'_>, invoice: &Invoice, transaction: &Transaction, method: i64, memo: &str) -> Result<(), CallError> {
     let amount = transaction.amount;
     if invoice.currency.code != amount.currency.code() {
         let problem = format!("{amount} was paid, {} is in {}: check `book_in`", invoice.name(), invoice.currency.code);

@@ -6,20 +6,25 @@ use super::{
     sheet::{self, product},
 };
 use crate::{
-    ProductKey, Tryton,
+    Tryton,
     records::{Invoice, InvoiceLine, Product, Sale, Tax},
     rpc::Rpc,
     wire,
 };
 use serde_json::{Value, json};
-use spindel_connect::{Around, CallError};
+use spindel_connect::{Around, CallError, ProductKey};
 use spindel_model::{Decimal, Money, Performed, Refund, RefundLine, exponent};
 use std::collections::BTreeMap;
 
 const OPERATION: &str = "record_refund";
 
 impl Tryton {
-    pub(super) async fn record_refund(&self, rpc: &Rpc<'_>, refund: &Refund, around: &Around<'_>) -> Result<Performed, CallError> {
+    pub(super) async fn record_refund(
+        &self,
+        rpc: &Rpc<'_>,
+        refund: &Refund,
+        around: &Around<'_>,
+    ) -> Result<Performed, CallError> {
         let total = refund.total.get(self.config.book_in);
         if total.is_zero() {
             return Ok(Performed::unchanged());
@@ -183,7 +188,8 @@ impl Credit<'_> {
     fn includes_tax(&self) -> Result<bool, CallError> {
         let version = mark::version_in(self.lines.iter().map(|it| it.note.as_deref()));
         let lost = || {
-            let problem = format!("the note of the first line of {} was changed: credit this refund by hand", self.invoice.name());
+            let problem =
+                format!("the note of the first line of {} was changed: credit this refund by hand", self.invoice.name());
             CallError::data(OPERATION, problem)
         };
         version.map(mark::includes_tax).ok_or_else(lost)
@@ -272,7 +278,8 @@ impl Credit<'_> {
     fn account(&self, product: &Product) -> Result<i64, CallError> {
         let own = product.category.as_ref().and_then(|it| it.account_revenue);
         let of_line = || self.lines.iter().find_map(|it| it.account);
-        let none = || CallError::config(OPERATION, format!("product {} has no revenue account: set its account category", product.id));
+        let none =
+            || CallError::config(OPERATION, format!("product {} has no revenue account: set its account category", product.id));
         own.or_else(of_line).ok_or_else(none)
     }
 }

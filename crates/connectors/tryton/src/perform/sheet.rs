@@ -2,8 +2,8 @@
 //!
 //! Prices are without tax in Tryton, and what a line is sold for is one number: discounts are in it already.
 
-use crate::{Config, ProductKey, wire};
-use spindel_connect::{CallError, Maps};
+use crate::{Config, wire};
+use spindel_connect::{CallError, Maps, ProductKey};
 use spindel_model::{BookIn, Decimal, DiscountShare, MoneyBag, Order, TaxLine, exponent};
 use std::collections::BTreeSet;
 

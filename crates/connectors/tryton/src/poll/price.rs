@@ -1,31 +1,63 @@
 //! Prices of products that are for sale: list prices, or those of a price list.
 
-use super::{PAGE, Position};
+use super::{OVERLAP, PAGE, from};
 use crate::{
     Tryton,
     records::{Company, PriceList, Priced},
     rpc::Rpc,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use spindel_connect::{Api, CallError, Cursor, Page, Poll};
+use spindel_connect::{Api, CallError, Cursor, Page, Poll, Round};
 use spindel_model::{Change, Currency, EntityKind, EntityRef, Money, Price, Record, Timestamp, Topic, Version};
 
 const OPERATION: &str = "poll_prices";
 
+/// Of a price list, beside where a round stands.
+#[derive(Default, Serialize, Deserialize)]
+struct GoneThrough {
+    /// When it was changed that all its prices were last gone through …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list: Option<Timestamp>,
+    /// … or are now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing: Option<Timestamp>,
+}
+
+impl GoneThrough {
+    fn read(cursor: Option<&Cursor>) -> Self {
+        cursor.and_then(|it| serde_json::from_str(&it.0).ok()).unwrap_or_default()
+    }
+
+    /// After a page; `more` while the round goes on.
+    fn beside(self, round: &Round<i64>, more: bool) -> Cursor {
+        #[derive(Serialize)]
+        struct Both<'a> {
+            #[serde(flatten)]
+            round: &'a Round<i64>,
+            #[serde(flatten)]
+            prices: GoneThrough,
+        }
+        let prices = if more { self } else { Self { list: self.listing.or(self.list), listing: None } };
+        Cursor(serde_json::to_string(&Both { round, prices }).unwrap_or_default())
+    }
+}
+
 impl Poll<Price> for Tryton {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         let rpc = self.rpc(api);
-        let mut position = Position::read(cursor, now)?;
+        let round = Round::read(cursor, now, None)?;
+        let mut gone_through = GoneThrough::read(cursor);
         let currency = self.company_currency(&rpc).await?;
         let list = match self.config.price_list {
             Some(id) => Some(price_list(&rpc, id).await?),
             None => None,
         };
         let changed = list.as_ref().map(PriceList::changed_at);
-        if position.id == 0 && changed != position.list {
-            position.listing = changed;
+        if round.place().is_none() && changed != gone_through.list {
+            gone_through.listing = changed;
         }
-        let products = self.priced(&rpc, &position).await?;
+        let products = self.priced(&rpc, &round, gone_through.listing.is_some()).await?;
         let as_of = |it: &Priced| list.as_ref().map_or(it.changed_at(), |list| it.changed_at().max(list.changed_at()));
         let includes_tax = list.as_ref().is_some_and(|it| it.tax_included);
         let mut changes = Vec::new();
@@ -49,12 +81,12 @@ impl Poll<Price> for Tryton {
             });
         }
         let rows: Vec<_> = products.iter().map(|it| (it.id, as_of(it))).collect();
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        let (round, more) = round.after_rows(&rows, PAGE);
+        Ok(Page { changes, cursor: gone_through.beside(&round, more), more })
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Position::at(at)
+        Some(Round::<i64>::since(at))
     }
 }
 
@@ -68,10 +100,10 @@ impl Tryton {
     }
 
     /// A page of what changed; of everything when the price list itself did.
-    async fn priced(&self, rpc: &Rpc<'_>, position: &Position) -> Result<Vec<Priced>, CallError> {
-        let mut domain = vec![json!(["salable", "=", true]), json!(["id", ">", position.id])];
-        if position.listing.is_none() && position.since.is_some() {
-            let from = position.from();
+    async fn priced(&self, rpc: &Rpc<'_>, round: &Round<i64>, all: bool) -> Result<Vec<Priced>, CallError> {
+        let mut domain = vec![json!(["salable", "=", true]), json!(["id", ">", round.id()])];
+        if !all && round.looks_back(OVERLAP).is_some() {
+            let from = from(round);
             domain.push(json!([
                 "OR",
                 ["last_modified_at", ">=", from],

@@ -1,6 +1,6 @@
 //! Shipments to customers that left, with what is in them and how to follow them.
 
-use super::{PAGE, PARTS, Position};
+use super::{PAGE, PARTS, from};
 use crate::{
     Tryton,
     perform::{order_of, row_of},
@@ -9,40 +9,31 @@ use crate::{
     wire,
 };
 use serde_json::{Map, Value, json};
-use spindel_connect::{Api, CallError, Cursor, Page, Poll, Read};
-use spindel_model::{
-    Change, EntityKind, EntityRef, OrderRef, Record, Shipment, ShipmentLine, ShipmentState, Timestamp, Topic, Tracking, Version,
-};
+use spindel_connect::{Api, CallError, Cursor, Page, Poll, Read, Round};
+use spindel_model::{Change, OrderRef, Shipment, ShipmentLine, ShipmentState, Timestamp, Topic, Tracking};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 impl Poll<Shipment> for Tryton {
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         const OPERATION: &str = "poll_shipments";
         let rpc = self.rpc(api);
-        let position = Position::read(cursor, now)?;
+        let round = Round::read(cursor, now, None)?;
         let domain = json!([
             ["state", "in", ["shipped", "done"]],
             ["company", "=", self.config.company],
-            ["last_modified_at", ">=", position.from()],
-            ["id", ">", position.id]
+            ["last_modified_at", ">=", from(&round)],
+            ["id", ">", round.id()]
         ]);
         let found = shipments(&rpc, OPERATION, domain, PAGE).await?;
         let sold = sold_lines(&rpc, OPERATION, &found).await?;
         let shipments = found.iter().flat_map(|it| self.of_each_sale(it, &sold));
-        let changes = shipments.map(|it| Change {
-            topic: Topic::ShipmentUpdated,
-            entity: EntityRef::new(EntityKind::Shipment, &it.id),
-            version: Version::from(it.updated_at),
-            record: Record::Shipment(Box::new(it)),
-        });
-        let changes = changes.collect();
+        let changes = shipments.map(|it| Change::shipment(Topic::ShipmentUpdated, it)).collect();
         let rows: Vec<_> = found.iter().map(|it| (it.id, it.last_modified_at.0)).collect();
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        Ok(round.rows(changes, &rows, PAGE))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Position::at(at)
+        Some(Round::<i64>::since(at))
     }
 }
 
@@ -58,12 +49,7 @@ impl Read<Shipment> for Tryton {
 }
 
 /// Carriers and packages are of modules that need not be there.
-async fn shipments(
-    rpc: &Rpc<'_>,
-    operation: &'static str,
-    domain: Value,
-    limit: usize,
-) -> Result<Vec<ShipmentOut>, CallError> {
+async fn shipments(rpc: &Rpc<'_>, operation: &'static str, domain: Value, limit: usize) -> Result<Vec<ShipmentOut>, CallError> {
     let mut fields = vec![
         "state",
         "effective_date",

@@ -1,14 +1,14 @@
 //! Stock of each product in each warehouse: what is there, less what customers are still to be sent.
 
-use super::{PAGE, PARTS, Position};
+use super::{OVERLAP, PAGE, PARTS, from};
 use crate::{
     Tryton,
     records::{Id, Moved, OpenMove, Stocked, Warehouse},
     rpc::Rpc,
 };
 use serde_json::{Value, json};
-use spindel_connect::{Api, CallError, Cursor, Page, Poll, Read};
-use spindel_model::{Change, Decimal, EntityKind, EntityRef, Record, StockLevel, Timestamp, Topic, Version};
+use spindel_connect::{Api, CallError, Cursor, Page, Poll, Read, Round};
+use spindel_model::{Change, Decimal, Record, StockLevel, Timestamp, Topic};
 use std::collections::BTreeMap;
 
 const OPERATION: &str = "poll_stock";
@@ -17,10 +17,10 @@ impl Poll<StockLevel> for Tryton {
     /// The first round goes through all goods, later ones through what moved or is about to.
     async fn page(&self, api: &Api, cursor: Option<&Cursor>, now: Timestamp) -> Result<Page, CallError> {
         let rpc = self.rpc(api);
-        let position = Position::read(cursor, now)?;
-        let (products, rows) = match position.since {
-            None => all_goods(&rpc, &position, now).await?,
-            Some(_) => self.moved(&rpc, &position).await?,
+        let round = Round::read(cursor, now, None)?;
+        let (products, rows) = match round.looks_back(OVERLAP) {
+            None => all_goods(&rpc, &round, now).await?,
+            Some(_) => self.moved(&rpc, &round).await?,
         };
         let mut changes = Vec::new();
         if !products.is_empty() {
@@ -29,12 +29,11 @@ impl Poll<StockLevel> for Tryton {
                 changes.extend(levels.into_iter().map(|it| change(it, warehouse.id)));
             }
         }
-        let (cursor, more) = position.after(&rows);
-        Ok(Page { changes, cursor, more })
+        Ok(round.rows(changes, &rows, PAGE))
     }
 
     fn since(&self, at: Timestamp) -> Option<Cursor> {
-        Position::at(at)
+        Some(Round::<i64>::since(at))
     }
 }
 
@@ -55,18 +54,20 @@ impl Read<StockLevel> for Tryton {
 type Products = BTreeMap<i64, Timestamp>;
 type Rows = Vec<(i64, Timestamp)>;
 
-async fn all_goods(rpc: &Rpc<'_>, position: &Position, now: Timestamp) -> Result<(Products, Rows), CallError> {
-    let domain = json!([["type", "=", "goods"], ["id", ">", position.id]]);
+async fn all_goods(rpc: &Rpc<'_>, round: &Round<i64>, now: Timestamp) -> Result<(Products, Rows), CallError> {
+    let domain = json!([["type", "=", "goods"], ["id", ">", round.id()]]);
     let found: Vec<Id> = rpc.search(OPERATION, "product.product", domain, &["id"], PAGE).await?;
-    let as_of = position.began_at_the_latest(now);
-    let rows = found.iter().map(|it| (it.id, position.began.unwrap_or(now))).collect();
+    // Read without times of their own: older than what the next round finds changed, by either clock.
+    let began = round.began().unwrap_or(now);
+    let as_of = began.checked_sub(OVERLAP).unwrap_or(began);
+    let rows = found.iter().map(|it| (it.id, began)).collect();
     Ok((found.into_iter().map(|it| (it.id, as_of)).collect(), rows))
 }
 
 impl Tryton {
-    async fn moved(&self, rpc: &Rpc<'_>, position: &Position) -> Result<(Products, Rows), CallError> {
+    async fn moved(&self, rpc: &Rpc<'_>, round: &Round<i64>) -> Result<(Products, Rows), CallError> {
         let company = ["company", "="].map(Value::from).into_iter().chain([json!(self.config.company)]).collect::<Vec<_>>();
-        let domain = json!([["last_modified_at", ">=", position.from()], ["id", ">", position.id], company]);
+        let domain = json!([["last_modified_at", ">=", from(round)], ["id", ">", round.id()], company]);
         let found: Vec<Moved> = rpc.search(OPERATION, "stock.move", domain, &["product", "last_modified_at"], PAGE).await?;
         let mut products = Products::new();
         for moved in &found {
@@ -135,10 +136,5 @@ async fn promised(rpc: &Rpc<'_>, warehouse: &Warehouse, products: &[i64]) -> Res
 
 fn change(level: StockLevel, warehouse: i64) -> Change {
     let product = level.item_id.as_deref().unwrap_or_default();
-    Change {
-        topic: Topic::StockChanged,
-        entity: EntityRef::new(EntityKind::Stock, format!("{product}@{warehouse}")),
-        version: Version::from(level.as_of),
-        record: Record::Stock(level),
-    }
+    Change::new(Topic::StockChanged, format!("{product}@{warehouse}"), level.as_of, Record::Stock(level))
 }

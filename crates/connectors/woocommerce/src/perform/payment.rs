@@ -1,13 +1,10 @@
 //! `record_payment`: WooCommerce knows paid and not paid, so parts are noted on the order until they make up its total.
 
 use super::{at, meta, unchanged_at};
-use crate::{
-    Woocommerce,
-    wire::{money, order::Order},
-};
+use crate::{Woocommerce, wire::order::Order};
 use serde_json::json;
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{Decimal, Performed, RecordPayment, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{Decimal, Money, Performed, RecordPayment};
 
 const OPERATION: &str = "record_payment";
 const NOTED: &str = "_spindel_payment_";
@@ -18,7 +15,7 @@ impl Perform<RecordPayment> for Woocommerce {
 
     async fn perform(&self, api: &Api, ask: Ask<'_, RecordPayment>) -> Result<Performed, CallError> {
         let payment = &ask.verb.transaction;
-        if !brings_money(payment) {
+        if !payment.brings_money() {
             return Ok(Performed::unchanged());
         }
         let order = self.order_of(api, OPERATION, &ask.around, &ask.verb.order).await?;
@@ -46,15 +43,9 @@ impl Perform<RecordPayment> for Woocommerce {
     }
 }
 
-/// Authorisations move no money, refunds are recorded by `record_refund`.
-fn brings_money(payment: &Transaction) -> bool {
-    let kind = matches!(payment.kind, TransactionKind::Capture | TransactionKind::Sale);
-    kind && payment.status == TransactionStatus::Success
-}
-
 fn noted_before(order: &Order, but: &str) -> Decimal {
     let others = order.meta_data.iter().filter(|it| it.key.starts_with(NOTED) && it.key != but);
     let currency = order.currency.code();
     let amounts = others.filter_map(|it| it.value.as_str()?.strip_suffix(currency)?.trim().parse::<Decimal>().ok());
-    amounts.filter(|it| it.is_sign_positive()).map(|it| money(it, order.currency).amount).sum()
+    amounts.filter(|it| it.is_sign_positive()).map(|it| Money::new(it, order.currency).scaled().amount).sum()
 }

@@ -5,7 +5,7 @@
 use super::{at, unchanged_at};
 use crate::{
     Woocommerce,
-    wire::{money, order, refund as wire, split},
+    wire::{order, refund as wire, split},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
@@ -108,7 +108,7 @@ impl Woocommerce {
         let amount = amount(&order, wanted)?;
         let left = order.total.or_zero() - order.refunded();
         if amount.amount > left {
-            let left = money(left, order.currency);
+            let left = Money::new(left, order.currency).scaled();
             return Err(CallError::data(
                 operation,
                 format!("{amount} is to be given back, and only {left} is left of the order"),

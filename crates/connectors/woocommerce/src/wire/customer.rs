@@ -1,6 +1,6 @@
 //! Customers: people with an account.
 
-use super::{Address, Gmt, Id, filled};
+use super::{Address, Id, Utc, filled};
 use serde::Deserialize;
 use spindel_model::{Attributes, Consent, Timestamp};
 
@@ -14,9 +14,9 @@ pub(crate) struct Customer {
     #[serde(default)]
     billing: Address,
     #[serde(default)]
-    date_created_gmt: Gmt,
+    date_created_gmt: Utc,
     #[serde(default)]
-    date_modified_gmt: Gmt,
+    date_modified_gmt: Utc,
 }
 
 impl Customer {

@@ -8,86 +8,15 @@ pub(crate) mod product;
 pub(crate) mod refund;
 
 pub(crate) use crate::reply::Problem;
+pub(crate) use spindel_connect::wire::{Amount, Id, Utc, filled, some_id};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::value::RawValue;
-use spindel_model::{Currency, Decimal, Exact, Money, MoneyBag, Timestamp};
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use spindel_model::{Currency, Decimal, Money, MoneyBag, Timestamp};
 
 impl Problem {
     /// Whether there is a refusal at all: nearly any object reads as one.
     pub fn is_one(&self) -> bool {
         !self.word().is_empty()
-    }
-}
-
-/// An id as text, whether it comes as a number or as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Id(pub String);
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl de::Visitor<'_> for Either {
-            type Value = Id;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id")
-            }
-            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Id, E> {
-                Ok(Id(id.to_string()))
-            }
-            fn visit_str<E: de::Error>(self, id: &str) -> Result<Id, E> {
-                if id.is_empty() { Err(E::custom("expected an id, got nothing")) } else { Ok(Id(id.to_owned())) }
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-/// 0 stands for none.
-pub(crate) fn some_id(id: Option<&Id>) -> Option<String> {
-    id.filter(|id| id.0 != "0").map(|id| id.0.clone())
-}
-
-/// A decimal as text or number, read from its text; "" and null are none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Amount(pub Option<Decimal>);
-
-impl Amount {
-    pub fn or_zero(self) -> Decimal {
-        self.0.unwrap_or_default()
-    }
-}
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Sums and products of a whole order stay within what a decimal holds.
-        let most = Decimal::from(1_000_000_000_000_u64);
-        let raw = <Box<RawValue>>::deserialize(deserializer)?;
-        let text = raw.get().trim_matches('"').trim();
-        if text.is_empty() || text == "null" {
-            return Ok(Self(None));
-        }
-        let number = serde_json::from_str::<Exact>(text).map(|it| it.0);
-        match number {
-            Ok(number) if number.abs() < most => Ok(Self(Some(number))),
-            _ => Err(de::Error::custom("expected a decimal number, its text, or nothing")),
-        }
-    }
-}
-
-/// A time in UTC, written without saying so; "" and null are none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Gmt(pub Option<Timestamp>);
-
-impl<'de> Deserialize<'de> for Gmt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Some(text) = Option::<String>::deserialize(deserializer)?.filter(|it| !it.is_empty()) else { return Ok(Self(None)) };
-        let time = text.parse::<Timestamp>().ok().or_else(|| {
-            let civil: jiff::civil::DateTime = text.parse().ok()?;
-            Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-        });
-        time.map(|it| Self(Some(it))).ok_or_else(|| de::Error::custom("expected a date and a time"))
     }
 }
 
@@ -115,20 +44,8 @@ pub(crate) fn meta_text(meta: &[Meta], key: &str) -> Option<String> {
     }
 }
 
-/// Text that is not there comes as "".
-pub(crate) fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-/// At the currency's own scale where that is exact, and as it came where not.
-pub(crate) fn money(amount: Decimal, currency: Currency) -> Money {
-    let plain = Money::new(amount, currency);
-    let rounded = plain.rounded();
-    if rounded.amount == amount { rounded } else { plain }
-}
-
 pub(crate) fn bag(amount: Decimal, currency: Currency) -> MoneyBag {
-    MoneyBag::single(money(amount, currency))
+    MoneyBag::single(Money::new(amount, currency).scaled())
 }
 
 /// Shares of an amount by weight, at the currency's scale; what rounding leaves goes to the last.
@@ -215,34 +132,6 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_read_from_text_from_numbers_and_from_nothing() {
-        for (json, want) in [
-            (r#""286.40""#, Some("286.40")),
-            ("71.6", Some("71.6")),
-            ("143.20000000000002", Some("143.20000000000002")),
-            (r#""""#, None),
-            ("null", None),
-            (r#""-10.00""#, Some("-10.00")),
-        ] {
-            let Amount(got) = serde_json::from_str(json).unwrap();
-            assert_eq!(got.map(|it| it.to_string()).as_deref(), want, "{json}");
-        }
-        for json in [r#""kr 10""#, "true", "[]", "1e15", r#""79228162514264337593543950335""#] {
-            assert!(serde_json::from_str::<Amount>(json).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn times_without_a_zone_are_utc() {
-        for json in [r#""2026-11-20T10:15:00""#, r#""2026-11-20T10:15:00Z""#, r#""2026-11-20T11:15:00+01:00""#] {
-            let Gmt(at) = serde_json::from_str(json).unwrap();
-            assert_eq!(at.unwrap().to_string(), "2026-11-20T10:15:00Z");
-        }
-        assert_eq!(serde_json::from_str::<Gmt>("null").unwrap(), Gmt(None));
-        assert!(serde_json::from_str::<Gmt>(r#""yesterday""#).is_err());
-    }
 
     #[test]
     fn an_address_without_entries_may_be_a_list() {

@@ -2,17 +2,18 @@
 //! the two are put together again.
 
 use super::{
-    Address, Amount, Gmt, Id, Meta, bag, filled,
+    Address, Amount, Id, Meta, Utc, bag, filled,
     lines::{Coupon, Fee, Line, Parts, Rate, Shipping, public},
-    meta_text, money, some_id,
+    meta_text, some_id,
 };
 use crate::Shop;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use spindel_connect::ParseError;
 use spindel_model::{
-    Attributes, Charge, Currency, Customer, Decimal, Discount, DiscountKind, FulfilmentState, MoneyBag, OrderLine, OrderRef,
-    PaymentState, Refund, ShippingLine, Timestamp, Topic, Totals, Transaction, TransactionKind, TransactionStatus, exponent,
+    Attributes, Charge, Currency, Customer, Decimal, Discount, DiscountKind, FulfilmentState, Money, MoneyBag, OrderLine,
+    OrderRef, PaymentState, Refund, ShippingLine, Timestamp, Topic, Totals, Transaction, TransactionKind, TransactionStatus,
+    exponent,
 };
 
 #[derive(Clone, Deserialize)]
@@ -25,13 +26,13 @@ pub(crate) struct Order {
     pub prices_include_tax: bool,
     created_via: Option<String>,
     #[serde(default)]
-    date_created_gmt: Gmt,
+    date_created_gmt: Utc,
     #[serde(default)]
-    date_modified_gmt: Gmt,
+    date_modified_gmt: Utc,
     #[serde(default)]
-    pub date_paid_gmt: Gmt,
+    pub date_paid_gmt: Utc,
     #[serde(default)]
-    date_completed_gmt: Gmt,
+    date_completed_gmt: Utc,
     #[serde(default)]
     pub total: Amount,
     #[serde(default)]
@@ -96,7 +97,7 @@ impl Order {
     /// There is one word for every change of an order. What it was is told by the times that go with it.
     pub fn topic(&self) -> Topic {
         const AT_ONCE: SignedDuration = SignedDuration::from_secs(10);
-        let just = |at: Gmt| match (at.0, self.date_modified_gmt.0) {
+        let just = |at: Utc| match (at.0, self.date_modified_gmt.0) {
             (Some(at), Some(modified)) => modified.duration_since(at).abs() <= AT_ONCE,
             _ => false,
         };
@@ -134,7 +135,7 @@ impl Order {
             gateway: self.payment_method(),
             kind,
             status: TransactionStatus::Success,
-            amount: money(self.total.or_zero(), self.currency),
+            amount: Money::new(self.total.or_zero(), self.currency).scaled(),
             processed_at,
             reference: self.payment(),
             expires_at: None,
@@ -225,8 +226,8 @@ impl Order {
             return Err(ParseError::Content(format!(
                 "order {} does not add up: its total is {} and its parts make {}",
                 self.id.0,
-                money(self.total.or_zero(), self.currency),
-                money(self.total.or_zero() - rest, self.currency),
+                Money::new(self.total.or_zero(), self.currency).scaled(),
+                Money::new(self.total.or_zero() - rest, self.currency).scaled(),
             )));
         }
         order.totals.rounding = bag(rest, self.currency);

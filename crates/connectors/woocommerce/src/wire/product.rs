@@ -1,6 +1,6 @@
 //! Products and variations: one shape, from which come the product, its stock and its price.
 
-use super::{Amount, Gmt, Id, filled, money, some_id};
+use super::{Amount, Id, Utc, filled, some_id};
 use crate::{Shop, WeightUnit};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,9 +28,9 @@ pub(crate) struct Product {
     #[serde(default)]
     on_sale: bool,
     #[serde(default)]
-    pub date_on_sale_from_gmt: Gmt,
+    pub date_on_sale_from_gmt: Utc,
     #[serde(default)]
-    pub date_on_sale_to_gmt: Gmt,
+    pub date_on_sale_to_gmt: Utc,
     /// `true`, `false`, or "parent".
     #[serde(default)]
     manage_stock: Value,
@@ -49,9 +49,9 @@ pub(crate) struct Product {
     #[serde(default)]
     attributes: Vec<Attribute>,
     #[serde(default)]
-    date_created_gmt: Gmt,
+    date_created_gmt: Utc,
     #[serde(default)]
-    date_modified_gmt: Gmt,
+    date_modified_gmt: Utc,
 }
 
 #[derive(Clone, Deserialize)]
@@ -150,10 +150,10 @@ impl Product {
     /// The price of a product with variations is only the lowest of theirs.
     fn amounts(&self, shop: &Shop) -> Option<(Money, Option<Money>)> {
         let currency = shop.currency.filter(|_| !self.has_variations())?;
-        let regular = money(self.regular_price.0?, currency);
+        let regular = Money::new(self.regular_price.0?, currency).scaled();
         // A sale that is still to come changes nothing yet; the shop tells when it begins.
         match self.sale_price.0.filter(|_| self.on_sale) {
-            Some(sale) => Some((money(sale, currency), Some(regular))),
+            Some(sale) => Some((Money::new(sale, currency).scaled(), Some(regular))),
             None => Some((regular, None)),
         }
     }

@@ -1,15 +1,17 @@
 //! Refunds: WooCommerce keeps the parts below zero, the canonical ones are above.
 
-use super::{Amount, Gmt, Id, Meta, bag, filled, meta_text, money, order::Order};
+use super::{Amount, Id, Meta, Utc, bag, filled, meta_text, order::Order};
 use serde::Deserialize;
 use spindel_connect::ParseError;
-use spindel_model::{Decimal, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction, TransactionKind, TransactionStatus};
+use spindel_model::{
+    Decimal, Money, RefundAdjustment, RefundLine, Restock, Timestamp, Transaction, TransactionKind, TransactionStatus,
+};
 
 #[derive(Clone, Deserialize)]
 pub(crate) struct Refund {
     pub id: Id,
     #[serde(default)]
-    date_created_gmt: Gmt,
+    date_created_gmt: Utc,
     #[serde(default)]
     amount: Amount,
     reason: Option<String>,
@@ -81,7 +83,7 @@ impl Refund {
             gateway: order.payment_method(),
             kind: TransactionKind::Refund,
             status: TransactionStatus::Success,
-            amount: money(total, order.currency),
+            amount: Money::new(total, order.currency).scaled(),
             processed_at: created_at,
             reference: order.payment(),
             expires_at: None,

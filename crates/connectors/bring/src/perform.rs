@@ -4,8 +4,8 @@ use crate::{Bring, label::tracking_page, reply, track, wire};
 use serde_json::{Map, Value, json};
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
 use spindel_model::{
-    Address, BookShipment, Booking, Change, Decimal, EntityKind, EntityRef, OrderRef, Parcel, Performed, Record, Shipment,
-    ShipmentState, Timestamp, Topic, Tracking,
+    Address, BookShipment, Booking, Change, Decimal, OrderRef, Parcel, Performed, Shipment, ShipmentState, Timestamp, Topic,
+    Tracking,
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -65,13 +65,7 @@ fn still_hidden(ask: &Ask<'_, BookShipment>) -> Option<Duration> {
 
 fn performed(consignment: &str, shipment: Shipment) -> Performed {
     let number = shipment.tracking.first().map_or_else(|| consignment.to_owned(), |it| it.number.clone());
-    let change = Change {
-        topic: Topic::ShipmentCreated,
-        entity: EntityRef::new(EntityKind::Shipment, consignment),
-        version: shipment.updated_at.into(),
-        record: Record::Shipment(Box::new(shipment)),
-    };
-    Performed::at(consignment).numbered(number).telling(change)
+    Performed::at(consignment).numbered(number).telling(Change::shipment(Topic::ShipmentCreated, shipment))
 }
 
 fn shipment(booked: &wire::Confirmation, order: &OrderRef, now: Timestamp) -> Shipment {

@@ -2,9 +2,7 @@
 
 use crate::{Shipmondo, find, wire};
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{
-    CancelShipment, Change, EntityKind, EntityRef, ErrorClass, Performed, Record, Shipment, ShipmentState, Topic, Tracking,
-};
+use spindel_model::{CancelShipment, Change, ErrorClass, Performed, Shipment, ShipmentState, Topic, Tracking};
 
 const CANCEL: &str = "cancel_shipment";
 /// Stands before the id in the link of an order whose booking was taken back: it may be booked again.
@@ -36,12 +34,7 @@ impl Perform<CancelShipment> for Shipmondo {
             shipped_at: None,
             updated_at: ask.now,
         };
-        let change = Change {
-            topic: Topic::ShipmentUpdated,
-            entity: EntityRef::new(EntityKind::Shipment, id.as_str()),
-            version: ask.now.into(),
-            record: Record::Shipment(Box::new(shipment)),
-        };
+        let change = Change::shipment(Topic::ShipmentUpdated, shipment);
         Ok(Performed::at(format!("{CANCELLED}{id}")).telling(change))
     }
 }

@@ -1,12 +1,10 @@
 //! `book_shipment`: one shipment with its labels, found again by the reference that it was booked under.
 
-use crate::{Shipmondo, cancel::CANCELLED, find, wire};
+use super::cancel::CANCELLED;
+use crate::{Shipmondo, find, wire};
 use serde_json::{Value, json};
 use spindel_connect::{Api, Ask, CallError, Perform, Repeat};
-use spindel_model::{
-    Address, BookShipment, Booking, Change, Document, EntityKind, EntityRef, OrderRef, Parcel, Performed, Record, ShipmentState,
-    Topic,
-};
+use spindel_model::{Address, BookShipment, Booking, Change, Document, OrderRef, Parcel, Performed, ShipmentState, Topic};
 
 const BOOK: &str = "book_shipment";
 const LOOK_UP: &str = "find_booking";
@@ -43,12 +41,7 @@ impl Shipmondo {
     async fn performed(&self, api: &Api, booked: wire::Shipment, order: &OrderRef) -> Performed {
         let shipment = find::shipment(&booked, order.clone(), ShipmentState::Booked);
         let number = shipment.tracking.first().map_or_else(|| booked.id.clone(), |it| it.number.clone());
-        let change = Change {
-            topic: Topic::ShipmentCreated,
-            entity: EntityRef::new(EntityKind::Shipment, booked.id.as_str()),
-            version: shipment.updated_at.into(),
-            record: Record::Shipment(Box::new(shipment)),
-        };
+        let change = Change::shipment(Topic::ShipmentCreated, shipment);
         let labels = if booked.labels.is_empty() { self.labels(api, &booked.id).await } else { booked.labels };
         let performed = Performed::at(booked.id).numbered(number.as_str()).telling(change);
         let papers = labels.into_iter().enumerate().map(|(index, label)| document(index, label, &number));
@@ -125,7 +118,7 @@ impl Shipmondo {
     }
 
     fn parcel(&self, parcel: &Parcel) -> Result<Value, CallError> {
-        let grams = self.parcel.grams(parcel.grams).ok_or_else(|| {
+        let grams = self.parcel.whole_grams(parcel.grams).ok_or_else(|| {
             CallError::config(BOOK, "the weight of the goods is not known; set `parcel.grams`, or weights in the shop")
         })?;
         let mut value = json!({ "quantity": 1, "weight": grams });
