@@ -49,7 +49,7 @@ pub(crate) const STORE: &[Key] = &[
     ),
     Key::optional("schema", Shape::Text, "the schema of the database in which the tables stand, made when it is missing"),
     Key::default("retention", Shape::Duration, "30d", "how long events that ended are kept"),
-    Key::optional("encryption_key", Shape::Secret, "32 bytes in base64; payloads are encrypted with it"),
+    Key::optional("encryption_key", Shape::Secret, "32 bytes in base64; payloads and kept credentials are encrypted with it"),
 ];
 
 pub(crate) const QUEUE: &[Key] = &[

@@ -13,6 +13,7 @@ mod recent;
 mod rules;
 mod seal;
 mod sealed;
+mod settings;
 mod sqlite;
 mod types;
 

@@ -3,14 +3,11 @@
 use crate::{
     Note, NoteKey, StoreError,
     failure::Tried,
-    seal::{Part, Sealer},
+    seal::{Part, Sealer, id_of},
 };
 use spindel_model::{Timestamp, Version};
 use std::collections::HashMap;
 use uuid::Uuid;
-
-/// Keeps a note in its place: with the key it is bound to the ciphertext.
-const NAMESPACE: Uuid = Uuid::from_u128(0x0da4_31a6_52c7_4f51_9a35_f6d2_1c2f_7a90);
 
 /// A note whose body is sealed.
 #[derive(Clone, Debug)]
@@ -60,5 +57,5 @@ pub(crate) fn bytes(notes: &[SealedNote]) -> usize {
 }
 
 fn place(key: &NoteKey) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, format!("{}\n{}\n{}", key.book, key.connection, key.key).as_bytes())
+    id_of(Part::Note, &format!("{}\n{}\n{}", key.book, key.connection, key.key))
 }

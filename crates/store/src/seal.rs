@@ -29,6 +29,7 @@ pub(crate) enum Part {
     KeyCheck,
     Documents,
     Note,
+    Setting,
 }
 
 /// Seals and opens payloads.
@@ -76,6 +77,12 @@ impl Sealer {
             )
         })
     }
+}
+
+/// What has a name and no id of its own.
+pub(crate) fn id_of(part: Part, name: &str) -> Uuid {
+    const NAMESPACE: Uuid = Uuid::from_u128(0x0da4_31a6_52c7_4f51_9a35_f6d2_1c2f_7a90);
+    Uuid::new_v5(&NAMESPACE, format!("{}\n{name}", part as u8).as_bytes())
 }
 
 fn context(flags: u8, part: Part, id: Uuid) -> Vec<u8> {

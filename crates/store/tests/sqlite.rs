@@ -230,8 +230,8 @@ async fn more_than_it_holds_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn payloads_are_not_readable_in_an_encrypted_file() {
-    let words = "Storgata 7, 0155 Oslo";
+async fn payloads_and_credentials_are_not_readable_in_an_encrypted_file() {
+    let (words, token) = ("Storgata 7, 0155 Oslo", "refresh-token-of-a-vendor");
     for (options, readable) in [(Options::default(), true), (key(7), false)] {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("spindel.db"), options).unwrap();
@@ -239,11 +239,15 @@ async fn payloads_are_not_readable_in_an_encrypted_file() {
         let id = new.id;
         store.append(new).await.unwrap();
         assert_eq!(store.event(id).await.unwrap().unwrap().body, words.as_bytes());
+        store.set_setting("refresh_token shop", token.into()).await.unwrap();
+        assert_eq!(store.setting("refresh_token shop").await.unwrap().as_deref(), Some(token.as_bytes()));
         let mut bytes = Vec::new();
         for file in std::fs::read_dir(folder.path()).unwrap() {
             bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
         }
-        assert_eq!(bytes.windows(words.len()).any(|window| window == words.as_bytes()), readable);
+        for text in [words, token] {
+            assert_eq!(bytes.windows(text.len()).any(|window| window == text.as_bytes()), readable, "{text}");
+        }
     }
 }
 

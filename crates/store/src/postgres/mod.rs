@@ -30,7 +30,7 @@ use crate::{
     recent::Recent,
     seal::Sealer,
     sealed::{SealedFinish, SealedPlan},
-    *,
+    settings, *,
 };
 use address::Address;
 use finish::Finishing;
@@ -384,12 +384,19 @@ impl Store for PostgresStore {
 
     fn setting(&self, key: &str) -> StoreResult<'_, Option<Vec<u8>>> {
         let key = key.to_owned();
-        Box::pin(async move { Ok(self.shared.run(LONG, |s| async move { upkeep::setting(&s, &key).await }).await?) })
+        Box::pin(async move {
+            let asked = key.clone();
+            let sealed = self.shared.run(LONG, |s| async move { upkeep::setting(&s, &asked).await }).await?;
+            settings::open(&self.sealer, &key, sealed).map_err(|failure| failure.error)
+        })
     }
 
     fn set_setting(&self, key: &str, value: Vec<u8>) -> StoreResult<'_, ()> {
         let key = key.to_owned();
-        Box::pin(async move { Ok(self.shared.run(LONG, |s| async move { upkeep::set_setting(&s, &key, &value).await }).await?) })
+        Box::pin(async move {
+            let sealed = settings::seal(&self.sealer, &key, &value).map_err(|failure| failure.error)?;
+            Ok(self.shared.run(LONG, |s| async move { upkeep::set_setting(&s, &key, &sealed).await }).await?)
+        })
     }
 
     fn prune(&self, before: Timestamp, rejected_before: Timestamp, limit: usize) -> StoreResult<'_, usize> {

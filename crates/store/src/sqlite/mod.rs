@@ -24,7 +24,7 @@ use crate::{
     recent::Recent,
     seal::{self, Sealer},
     sealed::{SealedFinish, SealedPlan},
-    *,
+    settings, *,
 };
 use readers::Readers;
 use rusqlite::Connection;
@@ -294,12 +294,15 @@ impl Store for SqliteStore {
 
     fn setting(&self, key: &str) -> StoreResult<'_, Option<Vec<u8>>> {
         let key = key.to_owned();
-        Box::pin(self.read(move |c, _| upkeep::setting(c, &key)))
+        Box::pin(self.read(move |c, sealer| settings::open(sealer, &key, upkeep::setting(c, &key)?)))
     }
 
     fn set_setting(&self, key: &str, value: Vec<u8>) -> StoreResult<'_, ()> {
         let key = key.to_owned();
-        Box::pin(self.write(value.len(), move |c| upkeep::set_setting(c, &key, &value)))
+        Box::pin(async move {
+            let sealed = settings::seal(&self.sealer, &key, &value).map_err(|failure| failure.error)?;
+            self.write(sealed.len(), move |c| upkeep::set_setting(c, &key, &sealed)).await
+        })
     }
 
     fn prune(&self, before: Timestamp, rejected_before: Timestamp, limit: usize) -> StoreResult<'_, usize> {
