@@ -202,9 +202,6 @@ pub struct Held {
 }
 
 pub trait Carrier: Vendor {
-    /// Whether its webhooks say which order a parcel is of; else that is known only when it is asked.
-    fn names_orders(&self) -> bool;
-
     fn parcels(&self) -> Vec<Parcel>;
 
     /// The parcel of this booking gets one step further on its way.

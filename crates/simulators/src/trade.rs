@@ -70,8 +70,8 @@ impl Trade {
         if self.provider.is_some() {
             flows += &money_flows(manners, polled);
         }
-        if let Some(carrier) = &self.carrier {
-            flows += &parcel_flows(manners, self.till(), carrier.names_orders());
+        if self.carrier.is_some() {
+            flows += &parcel_flows(manners, self.till());
         }
         flows
     }
@@ -125,9 +125,8 @@ const TO_SEND: &str = "cancelled_at = { exists = false }, payment_state = { in =
                        fulfilment_state = \"unfulfilled\"";
 
 /// What is paid is booked, unless the buyer thinks better of it at once; what is booked is marked as sent, and the buyer sees
-/// where it is. Some carriers tell of our own bookings by webhook, too: those have no id of the order.
-fn parcel_flows(manners: Manners, till: Till<'_>, names_orders: bool) -> String {
-    let named = if names_orders { "" } else { "when = { \"order.number\" = { exists = true } }\n" };
+/// where it is.
+fn parcel_flows(manners: Manners, till: Till<'_>) -> String {
     let ready = match (manners.one_word_for_all, till.is_provider()) {
         (true, _) => "\"order.created\", \"order.updated\", \"order.paid\"",
         // What is only held is never told as paid.
@@ -150,7 +149,6 @@ from = "carrier"
 on = ["shipment.created"]
 to = "shop"
 do = "create_fulfilment"
-when = {{ "order.id" = {{ exists = true }} }}
 {RETRY}
 [flows.tracking]
 from = "carrier"
@@ -158,7 +156,7 @@ on = ["shipment.updated"]
 to = "shop"
 do = "record_tracking"
 every = "5s"
-{named}{RETRY}"#
+{RETRY}"#
     )
 }
 

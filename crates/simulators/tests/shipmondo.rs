@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use spindel_connect::{Api, Around, CallError, Connection, Effect, Incoming, Job, Maps, Parcel, Subscription, entry};
 use spindel_connector_shipmondo::Shipmondo;
 use spindel_http::{Client, MemoryTokens};
-use spindel_model::{Action, Change, Clock, ErrorClass, Performed, Record, Shipment, ShipmentState};
+use spindel_model::{Action, Change, Clock, EntityKind, ErrorClass, Performed, Record, Shipment, ShipmentState};
 use spindel_simulators::{
     fault::Fault,
     shipmondo::{Options, Scan, ShipmondoSim},
@@ -87,6 +87,14 @@ impl Hub {
         let changes = self.connection.track(&self.api, &parcels).unwrap().await?;
         Ok(changes.iter().map(shipment).collect())
     }
+
+    async fn read(&self, id: &str) -> Result<Option<Shipment>, CallError> {
+        let record = self.connection.read(&self.api, EntityKind::Shipment, id).unwrap().await?;
+        Ok(record.map(|it| {
+            let Record::Shipment(it) = it else { panic!("no shipment") };
+            *it
+        }))
+    }
 }
 
 fn shipment(change: &Change) -> Shipment {
@@ -145,12 +153,8 @@ impl Receiver {
         (receiver, url)
     }
 
-    fn shipments(&self) -> Vec<Shipment> {
-        self.believed.lock().unwrap().iter().flat_map(|it| it.changes.iter().map(shipment)).collect()
-    }
-
-    fn states(&self) -> Vec<(ShipmentState, Option<String>)> {
-        self.shipments().into_iter().map(|it| (it.state, it.raw_state)).collect()
+    fn changes(&self) -> Vec<Change> {
+        self.believed.lock().unwrap().iter().flat_map(|it| it.changes.clone()).collect()
     }
 }
 
@@ -217,19 +221,17 @@ async fn a_parcel_goes_from_its_price_to_its_delivery() {
         let code = scan.status.clone();
         sim.scan(&view.numbers[0], scan).unwrap();
         let told = hub.track(&[&id]).await.unwrap().remove(0);
-        assert_eq!((told.state, told.raw_state, told.updated_at), (state, Some(code), clock.now()));
+        assert_eq!((told.state, &told.raw_state, told.updated_at), (state, &Some(code), clock.now()));
         assert_eq!(told.tracking[0].number, view.numbers[0]);
         sim.flush().await;
-        let pushed = receiver.shipments().pop().unwrap();
-        assert_eq!((pushed.id, pushed.state, pushed.updated_at), (told.id, state, told.updated_at));
+        let nudge = receiver.changes().pop().unwrap();
+        assert_eq!((&nudge.entity.id, nudge.version, &nudge.record), (&id, told.updated_at.into(), &Record::Nudge));
+        let read = hub.read(&id).await.unwrap().unwrap();
+        assert_eq!((read.state, &read.raw_state, read.updated_at), (state, &told.raw_state, told.updated_at));
+        assert_eq!((read.order.number.as_deref(), &read.tracking), (Some("1042"), &told.tracking));
     }
-    let codes: Vec<Option<String>> = receiver.states().into_iter().map(|it| it.1).collect();
-    let codes: Vec<&str> = codes.iter().map(|it| it.as_deref().unwrap_or("-")).collect();
-    assert_eq!(
-        codes,
-        ["-", "EN_ROUTE", "SORTED_BY_ROBOT", "EN_ROUTE", "AVAILABLE_FOR_DELIVERY", "DELIVERED", "DELIVERED"],
-        "the booking first, and the delivery by both of its webhooks"
-    );
+    assert_eq!(receiver.believed.lock().unwrap().len(), 7, "the booking, five scans, and the delivery once more");
+    assert_eq!(receiver.changes().len(), 6, "but the booking was told before");
 }
 
 #[tokio::test]
@@ -333,7 +335,7 @@ async fn webhooks_are_registered_looked_after_and_believed() {
         assert_eq!((made.subscription.topic.as_str(), made.subscription.active), (*topic, true));
     }
     assert_eq!(receiver.believed.lock().unwrap().len(), topics.len(), "each is called once when it is made");
-    assert_eq!(receiver.shipments(), [], "and that means nothing");
+    assert_eq!(receiver.changes(), [], "and that means nothing");
 
     sim.switch_off_webhooks();
     let id = sim.book_by_hand(Some("Gave"), Some("1043"));
@@ -347,7 +349,7 @@ async fn webhooks_are_registered_looked_after_and_believed() {
     sim.cancel_by_hand(&id).unwrap();
     sim.send_again(1);
     assert_eq!(sim.flush().await.acknowledged, 2);
-    let told = receiver.shipments();
+    let told: Vec<Shipment> = receiver.changes().iter().map(shipment).collect();
     assert_eq!((told[0].state, told[0].order.number.as_deref()), (ShipmentState::Cancelled, Some("1043")));
     let keys: Vec<_> = receiver.believed.lock().unwrap().iter().rev().take(2).map(|it| it.key.clone().unwrap()).collect();
     assert_eq!(keys[0], keys[1], "one event has one key");
@@ -409,13 +411,17 @@ async fn strangers_the_hasty_and_the_lost_are_turned_away_in_the_vendors_words()
 }
 
 #[tokio::test]
-async fn without_the_monitor_the_connector_says_to_use_webhooks() {
+async fn without_the_monitor_the_connector_says_what_is_missing_and_shipments_stay_booked() {
     let (sim, hub, _) = account(|it| it.monitor_answers = false).await;
     let id = sim.book_by_hand(None, None);
     sim.scan(&id, Scan::delivered()).unwrap();
     let error = hub.track(&[&id]).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Config);
-    assert!(error.message.contains("Shipment Monitor/latest"), "{error}");
+    assert!(error.message.contains("/shipment_monitor_statuses"), "{error}");
+    let read = hub.read(&id).await.unwrap().unwrap();
+    assert_eq!(read.state, ShipmentState::Booked, "a shipment itself does not say where it is");
+    assert_eq!(hub.read("99").await.unwrap(), None);
+    assert_eq!(hub.read("../account").await.unwrap_err().class, ErrorClass::Data);
 }
 
 #[tokio::test]

@@ -21,11 +21,24 @@ pub(crate) fn reference(operation: &'static str, order: &OrderRef, from: &str) -
     Ok(format!("{number}@{from}"))
 }
 
+/// The order number in a reference of ours. A connection's name has no dots, so an e-mail address is none.
+fn marked(reference: &str) -> Option<&str> {
+    let (number, from) = reference.rsplit_once('@')?;
+    let is_name = from.starts_with(|it: char| it.is_ascii_lowercase())
+        && from.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '_' | '-'));
+    (is_name && !number.trim().is_empty()).then_some(number)
+}
+
+/// Whether Spindel booked it. What people make of a shipment of ours, as its return, may have our reference, too.
+pub(crate) fn is_ours(shipment: &wire::Shipment) -> bool {
+    let by_api = shipment.source_type.as_deref().is_none_or(|it| it == "api");
+    by_api && shipment.reference.as_deref().and_then(marked).is_some()
+}
+
 /// What a shipment tells of its order: our own reference, or what a person or another system wrote.
 pub(crate) fn order_of(shipment: &wire::Shipment) -> OrderRef {
     let reference = shipment.reference.as_deref().unwrap_or_default();
-    let ours = reference.rsplit_once('@').map(|(number, _)| number);
-    let number = ours.or(shipment.order_id.as_deref()).unwrap_or(reference).trim();
+    let number = marked(reference).or(shipment.order_id.as_deref()).unwrap_or(reference).trim();
     OrderRef { id: None, number: (!number.is_empty()).then(|| number.to_owned()) }
 }
 
@@ -138,9 +151,29 @@ mod tests {
             (Some("1042@shop"), Some("other"), Some("1042")),
             (Some("Gave"), Some("1043"), Some("1043")),
             (Some("1044"), None, Some("1044")),
+            (Some("1045@shop"), None, Some("1045")),
+            (Some("kari@example.dk"), Some("1046"), Some("1046")),
             (None, None, None),
         ] {
             assert_eq!(order_of(&shipment(reference, order_id)).number.as_deref(), number);
+        }
+    }
+
+    #[test]
+    fn what_was_booked_from_here_is_known_by_its_reference_and_its_source() {
+        for (reference, source, ours) in [
+            (Some("1042@shop"), Some("api"), true),
+            (Some("1042@my_shop-2"), None, true),
+            (Some("1042@shop"), Some("return"), false),
+            (Some("1042@shop"), Some("manual"), false),
+            (Some("kari@example.dk"), Some("api"), false),
+            (Some("1042@"), Some("api"), false),
+            (Some("@shop"), Some("api"), false),
+            (Some("1042"), Some("api"), false),
+            (None, Some("api"), false),
+        ] {
+            let shipment = wire::Shipment { source_type: source.map(str::to_owned), ..shipment(reference, None) };
+            assert_eq!(is_ours(&shipment), ours, "{reference:?} {source:?}");
         }
     }
 

@@ -4,6 +4,7 @@ mod find;
 mod perform;
 mod pickup;
 mod quote;
+mod read;
 mod receive;
 mod reply;
 mod settings;
@@ -18,9 +19,9 @@ use spindel_connect::{
     Ability, Api, Auth, CallError, ConfigError, Connector, Endpoint, Fixture, Info, Kind, Limits, Reply, Secret, Secrets,
     Verdict,
     carrier::{HandIn, ParcelDefaults, Sender},
-    finds_pickup_points, fixtures, performs, quotes, receives, subscribes, tracks,
+    finds_pickup_points, fixtures, performs, quotes, reads, receives, subscribes, tracks,
 };
-use spindel_model::{BookShipment, CancelShipment};
+use spindel_model::{BookShipment, CancelShipment, Shipment};
 
 /// One account at Shipmondo.
 pub struct Shipmondo {
@@ -93,6 +94,7 @@ impl Connector for Shipmondo {
         receives(),
         performs::<BookShipment, Self>(),
         performs::<CancelShipment, Self>(),
+        reads::<Shipment, Self>(),
         quotes(),
         finds_pickup_points(),
         tracks(),
@@ -115,11 +117,16 @@ impl Connector for Shipmondo {
         "config",
         "pickup_points",
         "quote",
+        "read_shipment",
+        "read_shipment_gone",
+        "read_shipment_not_monitored",
+        "read_shipment_not_moved",
         "receive_monitor_danger",
         "receive_monitor_delivered",
         "receive_monitor_double_encoded",
         "receive_monitor_without_status",
         "receive_order",
+        "receive_shipment_booked_from_here",
         "receive_shipment_cancelled",
         "receive_shipment_created",
         "subscribe_list",

@@ -32,33 +32,54 @@ impl Receive for Shipmondo {
 
     /// There is no id of the delivery: what it is about, and as of when.
     fn delivery_key(&self, delivery: &Verified) -> Option<String> {
-        let changes = self.changes(delivery).ok()?;
-        let name = Claims::of(delivery).ok()?.webhook;
-        let change = changes.first()?;
-        let Record::Shipment(shipment) = &change.record else { return None };
-        let state = shipment.raw_state.as_deref().unwrap_or_default();
-        Some(format!("{name}/{}/{state}/{}", change.entity.id, shipment.updated_at))
+        let claims = Claims::of(delivery).ok()?;
+        Some(format!("{}/{}", claims.webhook, Told::by(&claims).ok()??.key()))
     }
 
     fn changes(&self, delivery: &Verified) -> Result<Vec<Change>, ParseError> {
-        let claims = Claims::of(delivery)?;
-        let (topic, shipment) = match topic_of(&claims.webhook) {
-            Some("Shipments/create") => (Topic::ShipmentCreated, shipment(&claims, ShipmentState::Booked)?),
-            Some("Shipments/cancel") => (Topic::ShipmentUpdated, shipment(&claims, ShipmentState::Cancelled)?),
-            Some(_) => (Topic::ShipmentUpdated, monitored(&claims)?),
-            // Genuine, and about something else.
-            None => return Ok(Vec::new()),
-        };
-        Ok(shipment.map(|it| Change::shipment(topic, it)).into_iter().collect())
+        let told = Told::by(&Claims::of(delivery)?)?;
+        Ok(told.and_then(Told::change).into_iter().collect())
     }
 }
 
-fn shipment(claims: &Claims, state: ShipmentState) -> Result<Option<Shipment>, ParseError> {
-    let data: Option<wire::Shipment> = claims.data()?;
-    Ok(data.map(|it| find::shipment(&it, find::order_of(&it), state)))
+/// What a webhook tells.
+enum Told {
+    Created(wire::Shipment),
+    Cancelled(wire::Shipment),
+    Moved(Box<Shipment>),
 }
 
-/// The monitor does not name the order: only the shipment.
+impl Told {
+    /// `None` where it is about something else, or says nothing.
+    fn by(claims: &Claims) -> Result<Option<Self>, ParseError> {
+        Ok(match topic_of(&claims.webhook) {
+            Some("Shipments/create") => claims.data()?.map(Self::Created),
+            Some("Shipments/cancel") => claims.data()?.map(Self::Cancelled),
+            Some(_) => monitored(claims)?.map(|it| Self::Moved(Box::new(it))),
+            None => None,
+        })
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Created(it) | Self::Cancelled(it) => format!("{}//{}", it.id, it.updated_at),
+            Self::Moved(it) => format!("{}/{}/{}", it.id, it.raw_state.as_deref().unwrap_or_default(), it.updated_at),
+        }
+    }
+
+    fn change(self) -> Option<Change> {
+        let shipment = |it: wire::Shipment, state| find::shipment(&it, find::order_of(&it), state);
+        Some(match self {
+            // The booking has told it already, and knows more: the id of the order.
+            Self::Created(it) if find::is_ours(&it) => return None,
+            Self::Created(it) => Change::shipment(Topic::ShipmentCreated, shipment(it, ShipmentState::Booked)),
+            Self::Cancelled(it) => Change::shipment(Topic::ShipmentUpdated, shipment(it, ShipmentState::Cancelled)),
+            // The monitor does not name the order, so the shipment is read back.
+            Self::Moved(it) => Change::new(Topic::ShipmentUpdated, it.id, it.updated_at, Record::Nudge),
+        })
+    }
+}
+
 fn monitored(claims: &Claims) -> Result<Option<Shipment>, ParseError> {
     let data: Option<wire::Monitor> = claims.data()?;
     data.map_or(Ok(None), |it| track::shipment(it, OrderRef::default()))

@@ -1,4 +1,4 @@
-//! Where parcels are, by the Shipment Monitor: asked for here, and told by its webhooks.
+//! Where parcels are, by the Shipment Monitor: asked for about several shipments at once.
 
 use crate::{Shipmondo, wire};
 use spindel_connect::{Api, CallError, Parcel, ParseError, Track};
@@ -21,13 +21,7 @@ impl Track for Shipmondo {
             return Ok(Vec::new());
         }
         let ids = asked.keys().copied().collect::<Vec<_>>().join(",");
-        let path = format!("/shipment_monitor_statuses?ids={ids}");
-        let reply = api.get(TRACK, path).send().await.map_err(retired)?;
-        // An address that is not there may be answered with a page.
-        if reply.body.trim_ascii_start().starts_with(b"<") {
-            return Err(no_monitor());
-        }
-        let told: Vec<wire::Monitor> = reply.json().map_err(|error| CallError::unexpected(TRACK, error.to_string()))?;
+        let told = statuses(api, TRACK, &ids).await?.ok_or_else(no_monitor)?;
         let mut changes = Vec::new();
         for monitor in told {
             let Some(parcels) = asked.get(monitor.shipment_id.as_str()) else { continue };
@@ -43,18 +37,27 @@ impl Track for Shipmondo {
     }
 }
 
-/// Ids stand between commas.
-fn is_id(text: &str) -> bool {
+/// Ids stand in paths, and between commas.
+pub(crate) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|it| it.is_ascii_alphanumeric())
 }
 
-fn retired(error: CallError) -> CallError {
-    if error.class == ErrorClass::Gone { no_monitor() } else { error }
+/// What the monitor says of shipments, by their ids; `None` where Shipmondo does not answer this question.
+pub(crate) async fn statuses(api: &Api, operation: &'static str, ids: &str) -> Result<Option<Vec<wire::Monitor>>, CallError> {
+    let reply = match api.get(operation, format!("/shipment_monitor_statuses?ids={ids}")).send().await {
+        Err(error) if error.class == ErrorClass::Gone => return Ok(None),
+        reply => reply?,
+    };
+    // An address that is not there may be answered with a page.
+    if reply.body.trim_ascii_start().starts_with(b"<") {
+        return Ok(None);
+    }
+    reply.json().map(Some).map_err(|error| CallError::unexpected(operation, error.to_string()))
 }
 
 fn no_monitor() -> CallError {
-    let problem = "Shipmondo does not answer where parcels are at this `base_url`; follow them by its webhooks instead: \
-                   `Shipment Monitor/latest` and `Shipment Monitor/delivered`";
+    let problem = "Shipmondo does not answer where parcels are (`/shipment_monitor_statuses`) at this `base_url`; \
+                   their shipments stay `booked` until it does: ask Shipmondo to open the Shipment Monitor's API to this account";
     CallError::config(TRACK, problem)
 }
 
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn only_ids_are_asked_for() {
         assert!(is_id("1168"));
-        for text in ["", "1168,1169", "1168&page=2", "cancelled:1168"] {
+        for text in ["", "..", "1168/labels", "1168,1169", "1168&page=2", "cancelled:1168"] {
             assert!(!is_id(text), "{text}");
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Shipment {
     pub carrier_code: Option<String>,
     pub reference: Option<String>,
     pub order_id: Option<String>,
+    /// How it was made: `api`, `manual`, `return`, …
+    pub source_type: Option<String>,
     pub pkg_no: Option<String>,
     #[serde(default)]
     pub parcels: Vec<Package>,

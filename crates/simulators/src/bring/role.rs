@@ -55,10 +55,6 @@ base_url = "{base_url}"
 }
 
 impl Carrier for BringSim {
-    fn names_orders(&self) -> bool {
-        true
-    }
-
     fn parcels(&self) -> Vec<Parcel> {
         let parcel = |it: Consignment| Parcel {
             delivered: last_word(&it).as_deref() == Some("DELIVERED"),

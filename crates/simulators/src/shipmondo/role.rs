@@ -51,10 +51,6 @@ base_url = "{base_url}"
 }
 
 impl Carrier for ShipmondoSim {
-    fn names_orders(&self) -> bool {
-        false
-    }
-
     fn parcels(&self) -> Vec<Parcel> {
         let parcel = |it: ShipmentView| Parcel {
             delivered: it.status.as_deref() == Some("DELIVERED"),
